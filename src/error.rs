@@ -1,0 +1,21 @@
+//! What can go wrong outside the core, in typed form: what failed, on which input, and what to do.
+
+use std::io;
+use thiserror::Error;
+
+/// An input that gave nothing at all. One that failed half-way is no error but a report with that status.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("{name}: cannot be opened: {source}")]
+    Open { name: String, source: io::Error },
+    #[error("{name}: cannot be read: {source}")]
+    Read { name: String, source: io::Error },
+    #[error("{name}: the file is empty")]
+    Empty { name: String },
+    #[error("{name}: not a capture: {found}; gapwatch reads pcap and pcapng, also inside gzip, zstd and lz4")]
+    NotACapture { name: String, found: String },
+    #[error("{name}: {problem}")]
+    BadHeader { name: String, problem: String },
+    #[error("{name}: no captures in this folder ({files} looked at, recognised by their content)")]
+    NoCaptures { name: String, files: String },
+}

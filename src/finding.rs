@@ -1,0 +1,266 @@
+//! A finding: one service, one scanner, or one client on a reserved port, put together from its verdict and its
+//! conversations. Plain data; judges nothing.
+
+use crate::class::{Class, Confidence, Evidence, Verdict};
+use crate::conversation::{Basis, Conversation, Service, State, Traffic};
+use crate::frame::{Stamp, Timestamp};
+use crate::packet::Endpoint;
+use crate::port::Transport;
+use crate::registry::program;
+use crate::rule::rpc;
+use crate::rule::sweep::Targets;
+use crate::tunnel::Tunnel;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Flows and clients that a finding lists; the totals beside them count all.
+const MAX_LISTED: usize = 1024;
+/// Addresses in a Wireshark filter of a scanner.
+const MAX_FILTER_PORTS: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Service,
+    Scanner,
+    Client,
+}
+
+/// One service, one scanner, or one client on a reserved port.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    pub kind: Kind,
+    pub transport: Transport,
+    /// Of the service; of the scanner or the client where it is one.
+    pub address: IpAddr,
+    /// Of the service; of the service a client talks to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Where a client's service is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<TunnelNote>,
+    pub class: Class,
+    pub state: State,
+    pub confidence: Confidence,
+    pub what: String,
+    pub protocol: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rpc: Vec<RpcProgram>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Targets>,
+    pub direction_basis: Basis,
+    pub clients: Vec<IpAddr>,
+    /// How many clients there are; the list holds the first 1,024.
+    pub clients_total: usize,
+    pub first_seen: Option<Timestamp>,
+    pub last_seen: Option<Timestamp>,
+    pub packets: u64,
+    /// Whole frames on the wire.
+    pub bytes: u64,
+    pub evidence: Vec<Evidence>,
+    /// How many flows there are; the list holds the first 1,024 by time.
+    pub flows_total: usize,
+    pub flows: Vec<FlowNote>,
+    pub community_ids: Vec<String>,
+    pub wireshark: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct TunnelNote {
+    pub kind: &'static str,
+    pub network: u32,
+}
+
+/// An RPC program as it was called.
+#[derive(Clone, Debug, Serialize)]
+pub struct RpcProgram {
+    pub program: u32,
+    pub name: String,
+    pub version: u32,
+    pub procedures: Vec<String>,
+    /// Call messages.
+    pub calls: u64,
+    /// Calls among the kept transaction ids that were answered.
+    pub replies: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct FlowNote {
+    pub client: EndNote,
+    pub server: EndNote,
+    pub community_id: String,
+    pub to_server: DirectionNote,
+    pub to_client: DirectionNote,
+    pub first_seen: Option<Timestamp>,
+    pub last_seen: Option<Timestamp>,
+    pub direction_basis: Basis,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct EndNote {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct DirectionNote {
+    pub packets: u64,
+    pub bytes: u64,
+    pub payload_bytes: u64,
+}
+
+/// Puts a finding together from its verdict and its conversations.
+#[allow(clippy::too_many_arguments)] // the parts of a finding, each made elsewhere
+pub(crate) fn finding(
+    kind: Kind,
+    service: Service,
+    address: IpAddr,
+    verdict: Verdict,
+    protocol: &'static str,
+    what: String,
+    state: State,
+    conversations: Vec<Conversation>,
+) -> Finding {
+    let clients: BTreeSet<IpAddr> = conversations.iter().map(|flow| flow.client().address).collect();
+    let flows: Vec<FlowNote> = conversations.iter().take(MAX_LISTED).map(flow_note).collect();
+    let sum = rpc::sum(&conversations);
+    let replies_of = |number, version| answered(&conversations, number, version);
+    let programs = rpc::by_program(&sum).into_iter().map(|(number, version, procedures, calls)| RpcProgram {
+        program: number,
+        name: program::name(number, version).into_owned(),
+        version,
+        procedures: procedures.iter().map(|procedure| program::procedure_name(number, version, *procedure).into_owned()).collect(),
+        calls,
+        replies: replies_of(number, version),
+    });
+    let mut community_ids: Vec<String> = flows.iter().map(|flow| flow.community_id.clone()).collect();
+    community_ids.sort_unstable();
+    community_ids.dedup();
+    Finding {
+        kind,
+        transport: service.transport,
+        address,
+        port: (kind != Kind::Scanner).then_some(service.end.port),
+        server: (kind == Kind::Client).then_some(service.end.address),
+        tunnel: service.tunnel.map(tunnel_note),
+        class: verdict.class,
+        state,
+        confidence: verdict.confidence,
+        what,
+        protocol,
+        rpc: programs.collect(),
+        targets: None,
+        direction_basis: conversations.iter().map(|flow| flow.basis).min().unwrap_or(Basis::EarliestPacket),
+        clients_total: clients.len(),
+        clients: clients.into_iter().take(MAX_LISTED).collect(),
+        first_seen: conversations.iter().filter_map(Conversation::first).map(|stamp| stamp.time).filter(|time| time.is_known()).min(),
+        last_seen: conversations.iter().filter_map(Conversation::last).map(|stamp| stamp.time).max(),
+        packets: conversations.iter().map(Conversation::packets).sum(),
+        bytes: conversations.iter().map(Conversation::bytes).sum(),
+        evidence: verdict.evidence,
+        wireshark: wireshark(kind, &service, address, &conversations),
+        flows_total: conversations.len(),
+        flows,
+        community_ids,
+    }
+}
+
+impl Finding {
+    /// The report's order: class, kind, how much it wants a look, points, address, port.
+    pub(crate) fn order(&self) -> impl Ord + use<> {
+        let points: u32 =
+            self.evidence.iter().filter(|reason| reason.class == self.class).map(|reason| u32::from(reason.weight.0)).sum();
+        let key = (self.address, self.port, self.transport, self.server);
+        (self.class, self.kind == Kind::Client, self.state, std::cmp::Reverse(points), key, self.wireshark.clone())
+    }
+}
+
+/// Calls of a program that a reply with the same transaction id answers.
+fn answered(conversations: &[Conversation], number: u32, version: u32) -> u64 {
+    let pairs = conversations.iter().filter_map(|flow| {
+        let calls = flow.from_client.remote_calls.as_deref()?;
+        let replies = flow.from_server.remote_calls.as_deref()?;
+        let of_program = calls.calls.iter().filter(|(_, call)| {
+            call.first.is_some_and(|(_, named)| (named.program, named.version) == (number, version))
+        });
+        Some(of_program.filter(|(xid, _)| replies.replies.get(xid).is_some()).count() as u64)
+    });
+    pairs.sum()
+}
+
+fn flow_note(flow: &Conversation) -> FlowNote {
+    let direction = |traffic: &Traffic| DirectionNote {
+        packets: traffic.packets,
+        bytes: traffic.bytes,
+        payload_bytes: traffic.payload_bytes,
+    };
+    let end = |end: Endpoint| EndNote { address: end.address, port: end.port };
+    let time = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.time).filter(|time| time.is_known());
+    FlowNote {
+        client: end(flow.client()),
+        server: end(flow.server()),
+        community_id: community_id(flow),
+        to_server: direction(&flow.from_client),
+        to_client: direction(&flow.from_server),
+        first_seen: time(flow.first()),
+        last_seen: time(flow.last()),
+        direction_basis: flow.basis,
+    }
+}
+
+/// Community ID version 1 with seed 0 (<https://github.com/corelight/community-id-spec>).
+fn community_id(flow: &Conversation) -> String {
+    let (client, server) = (flow.client(), flow.server());
+    community_id::calculate_community_id(
+        0,
+        client.address,
+        server.address,
+        Some(client.port),
+        Some(server.port),
+        flow.key.transport.protocol(),
+        Default::default(),
+    )
+    .unwrap_or_default()
+}
+
+fn tunnel_note(tunnel: Tunnel) -> TunnelNote {
+    TunnelNote { kind: tunnel.kind.name(), network: tunnel.network }
+}
+
+/// A display filter that shows the finding's frames.
+fn wireshark(kind: Kind, service: &Service, address: IpAddr, conversations: &[Conversation]) -> String {
+    let ip = |address: &IpAddr| if address.is_ipv4() { "ip" } else { "ipv6" };
+    let transport = service.transport.name();
+    let port = service.end.port;
+    match kind {
+        Kind::Service => {
+            let (net, end) = (ip(&address), address);
+            format!("({net}.src == {end} && {transport}.srcport == {port}) || ({net}.dst == {end} && {transport}.dstport == {port})")
+        }
+        Kind::Client => {
+            let server = service.end.address;
+            format!("{0}.addr == {address} && {0}.addr == {server} && {transport}.port == {port}", ip(&address))
+        }
+        Kind::Scanner => {
+            let net = ip(&address);
+            let transports: BTreeSet<&str> = conversations.iter().map(|flow| flow.key.transport.name()).collect();
+            let parts: Vec<String> = transports
+                .into_iter()
+                .map(|name| {
+                    let of = conversations.iter().filter(|flow| flow.key.transport.name() == name);
+                    let ports: BTreeSet<u16> = of.map(|flow| flow.server().port).collect();
+                    if ports.len() > MAX_FILTER_PORTS {
+                        format!("{name}.port < 1024")
+                    } else {
+                        let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+                        format!("{name}.port in {{{}}}", list.join(", "))
+                    }
+                })
+                .collect();
+            format!("{net}.addr == {address} && ({})", parts.join(" || "))
+        }
+    }
+}

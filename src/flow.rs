@@ -1,0 +1,232 @@
+//! Conversations and what is learnt of each direction: features that grow by `merge` alone. Judges nothing.
+
+mod opening;
+mod remote_call;
+
+pub use opening::{Chunk, Opening, Stream};
+pub use remote_call::{CallSeen, Named, RemoteCalls, ReplySeen};
+
+use crate::frame::{Frame, Stamp};
+use crate::merge::{Few, Merge, Rank, earliest, spread_bytes, spread_with};
+use crate::packet::{Endpoint, Packet, flag};
+use crate::port::Transport;
+use crate::signature::{self, Payload};
+use crate::tunnel::Tunnel;
+use std::net::IpAddr;
+
+/// Different sightings kept of a direction; one that repeats counts up.
+const MAX_SIGHTINGS: usize = 24;
+
+/// The key of a conversation: does not depend on who spoke first or when one began to look. VLAN tags are left out of
+/// it, because mirror ports often tag one direction only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    pub transport: Transport,
+    /// The smaller endpoint first.
+    pub ends: [Endpoint; 2],
+    pub tunnel: Option<Tunnel>,
+}
+
+impl FlowKey {
+    /// The key, and which of its ends sent the packet.
+    #[must_use]
+    pub fn of(packet: &Packet<'_>) -> (FlowKey, usize) {
+        let (source, destination) = (packet.source, packet.destination);
+        let (ends, sender) = if source <= destination { ([source, destination], 0) } else { ([destination, source], 1) };
+        (FlowKey { transport: packet.transport, ends, tunnel: packet.tunnel }, sender)
+    }
+}
+
+impl Rank for FlowKey {
+    fn rank(&self) -> u64 {
+        let end = |rank, end: &Endpoint| match end.address {
+            IpAddr::V4(v4) => spread_with(spread_with(rank, u64::from(u32::from(v4))), u64::from(end.port)),
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits();
+                #[allow(clippy::cast_possible_truncation)] // both halves are taken
+                let (high, low) = ((bits >> 64) as u64, bits as u64);
+                spread_with(spread_with(spread_with(rank, high), low), u64::from(end.port))
+            }
+        };
+        let tunnel = self.tunnel.map_or(0, |tunnel| (tunnel.kind as u64 + 1) << 32 | u64::from(tunnel.network));
+        self.ends.iter().fold(spread_with(self.transport as u64, tunnel), end)
+    }
+}
+
+/// A conversation: the features of both directions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flow {
+    /// What `FlowKey::ends[0]` sent, and what `FlowKey::ends[1]` sent.
+    pub halves: [Half; 2],
+}
+
+impl Merge for Flow {
+    fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.halves.iter_mut().zip(other.halves) {
+            mine.merge(theirs);
+        }
+    }
+}
+
+/// The features of one direction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Half {
+    pub packets: u64,
+    /// Whole frames, as they were on the wire.
+    pub bytes: u64,
+    pub payload_packets: u64,
+    /// Payload on the wire, retransmissions included.
+    pub payload_bytes: u64,
+    /// Payload that was on the wire and not in the capture.
+    pub missing_bytes: u64,
+    pub fragments: u64,
+    pub syn: u64,
+    pub syn_ack: u64,
+    pub fin: u64,
+    pub rst: u64,
+    /// TCP packets whose flags no connection has: none at all, FIN without ACK, SYN with FIN or RST.
+    pub odd_flags: u64,
+    pub first: Option<Stamp>,
+    pub last: Option<Stamp>,
+    pub first_payload: Option<Stamp>,
+    /// The earliest SYN or SYN-ACK with its sequence number.
+    pub start: Option<(Stamp, u32)>,
+    pub opening: Opening,
+    pub remote_calls: Option<Box<RemoteCalls>>,
+    pub sightings: Few<SightingKey, Sighting, MAX_SIGHTINGS>,
+}
+
+/// A signature by its place in [`signature::ALL`], and what it saw.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SightingKey {
+    pub signature: usize,
+    pub detail: Box<str>,
+}
+
+impl Rank for SightingKey {
+    fn rank(&self) -> u64 {
+        spread_with(spread_bytes(self.detail.as_bytes()), self.signature as u64)
+    }
+}
+
+/// How often and where first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sighting {
+    pub count: u64,
+    pub first: Option<Stamp>,
+}
+
+impl Sighting {
+    pub fn add(&mut self, stamp: Stamp) {
+        self.merge(Sighting { count: 1, first: Some(stamp) });
+    }
+}
+
+impl Merge for Sighting {
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.first = earliest(self.first, other.first);
+    }
+}
+
+impl Half {
+    /// Takes a packet of this direction in. `calls` are the RPC messages that begin in it.
+    pub fn observe(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, calls: &[signature::rpc::Message]) {
+        let stamp = frame.stamp();
+        self.packets += 1;
+        self.bytes += u64::from(frame.wire_len);
+        self.fragments += u64::from(packet.fragment);
+        self.first = earliest(self.first, Some(stamp));
+        self.last = self.last.max(Some(stamp));
+        if let Some(tcp) = packet.tcp {
+            let has = |bits| tcp.flags & bits == bits;
+            let (syn, ack, fin, rst) = (has(flag::SYN), has(flag::ACK), has(flag::FIN), has(flag::RST));
+            self.syn += u64::from(syn && !ack);
+            self.syn_ack += u64::from(syn && ack);
+            self.fin += u64::from(fin);
+            self.rst += u64::from(rst);
+            self.odd_flags += u64::from(
+                tcp.flags & (flag::SYN | flag::ACK | flag::RST) == 0 || (syn && (fin || rst)),
+            );
+            if syn {
+                self.start = earliest(self.start, Some((stamp, tcp.sequence)));
+            }
+        }
+        if packet.payload_len == 0 {
+            return;
+        }
+        self.payload_packets += 1;
+        self.payload_bytes += u64::from(packet.payload_len);
+        self.missing_bytes += u64::from(packet.payload_len).saturating_sub(packet.payload.len() as u64);
+        self.first_payload = earliest(self.first_payload, Some(stamp));
+        if packet.payload.is_empty() {
+            return;
+        }
+        self.opening.observe(stamp, packet);
+        if !calls.is_empty() {
+            let remote_calls = self.remote_calls.get_or_insert_default();
+            calls.iter().for_each(|message| remote_calls.observe(stamp, message));
+        }
+        let payload = Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
+        for (number, detail) in sightings(&payload) {
+            if let Some(sighting) = self.sightings.entry(SightingKey { signature: number, detail: detail.into() }) {
+                sighting.add(stamp);
+            }
+        }
+    }
+}
+
+/// What the signatures see in a payload, but for those that have features of their own.
+pub fn sightings<'a>(payload: &'a Payload<'a>) -> impl Iterator<Item = (usize, String)> + 'a {
+    signature::ALL
+        .iter()
+        .enumerate()
+        .skip(signature::STRUCTURED)
+        .filter_map(move |(number, signature)| (signature.see)(payload).map(|detail| (number, detail)))
+}
+
+impl Merge for Half {
+    fn merge(&mut self, other: Self) {
+        // Taken apart by name, so that a new feature cannot be forgotten here.
+        let Half {
+            packets,
+            bytes,
+            payload_packets,
+            payload_bytes,
+            missing_bytes,
+            fragments,
+            syn,
+            syn_ack,
+            fin,
+            rst,
+            odd_flags,
+            first,
+            last,
+            first_payload,
+            start,
+            opening,
+            remote_calls,
+            sightings,
+        } = other;
+        self.packets += packets;
+        self.bytes += bytes;
+        self.payload_packets += payload_packets;
+        self.payload_bytes += payload_bytes;
+        self.missing_bytes += missing_bytes;
+        self.fragments += fragments;
+        self.syn += syn;
+        self.syn_ack += syn_ack;
+        self.fin += fin;
+        self.rst += rst;
+        self.odd_flags += odd_flags;
+        self.first = earliest(self.first, first);
+        self.last = self.last.max(last);
+        self.first_payload = earliest(self.first_payload, first_payload);
+        self.start = earliest(self.start, start);
+        self.opening.merge(opening);
+        if let Some(theirs) = remote_calls {
+            self.remote_calls.get_or_insert_default().merge(*theirs);
+        }
+        self.sightings.merge(sightings);
+    }
+}

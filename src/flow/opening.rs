@@ -1,0 +1,195 @@
+//! The first bytes of a direction, kept as the segments that came earliest, and put together by sequence number at the
+//! end. Knows no protocol.
+
+use crate::frame::Stamp;
+use crate::merge::Merge;
+use crate::packet::Packet;
+
+/// What an opening may cost, in bytes: enough for a TLS hello with its certificate, for the first calls of an RPC
+/// session, or for sixty segments of a few bytes.
+const BUDGET: usize = 4096;
+/// What a chunk costs beside its bytes.
+const OVERHEAD: usize = 64;
+/// The most that is kept of one payload.
+const MAX_CHUNK: usize = 2048;
+
+/// One payload, or its first [`MAX_CHUNK`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Chunk {
+    /// When it was first seen; a retransmission is the same chunk.
+    pub stamp: Stamp,
+    /// The sequence number of its first byte; 0 in UDP.
+    pub sequence: u32,
+    pub bytes: Box<[u8]>,
+    /// As sent.
+    pub wire_len: u32,
+}
+
+/// The different payloads of a direction that were seen earliest, until their cost reaches the budget.
+///
+/// Mergeable: a payload that belongs to the earliest of everything belongs to the earliest of the part in which it was
+/// first seen, because what stands before it there stands before it everywhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opening {
+    /// In the order of their stamps.
+    chunks: Vec<Chunk>,
+    cost: usize,
+}
+
+impl Opening {
+    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>) {
+        if self.cost >= BUDGET && self.chunks.last().is_some_and(|last| last.stamp <= stamp) {
+            return;
+        }
+        let bytes = &packet.payload[..packet.payload.len().min(MAX_CHUNK)];
+        let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence);
+        self.insert(Chunk { stamp, sequence, bytes: bytes.into(), wire_len: packet.payload_len });
+        self.trim();
+    }
+
+    fn insert(&mut self, chunk: Chunk) {
+        let same = |known: &Chunk| {
+            (known.sequence, known.wire_len, &known.bytes) == (chunk.sequence, chunk.wire_len, &chunk.bytes)
+        };
+        if let Some(index) = self.chunks.iter().position(same) {
+            if self.chunks[index].stamp <= chunk.stamp {
+                return;
+            }
+            self.cost -= cost(&self.chunks.remove(index));
+        }
+        let index = self.chunks.partition_point(|known| known.stamp < chunk.stamp);
+        self.cost += cost(&chunk);
+        self.chunks.insert(index, chunk);
+    }
+
+    /// Drops what comes after the budget is reached.
+    fn trim(&mut self) {
+        while let Some(last) = self.chunks.last()
+            && self.cost - cost(last) >= BUDGET
+        {
+            self.cost -= cost(last);
+            self.chunks.pop();
+        }
+    }
+
+    /// In the order in which they were seen.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// The beginning of the byte stream, without gaps: from the sequence number after `start` where the handshake was
+    /// seen, otherwise from the earliest byte there is.
+    #[must_use]
+    pub fn stream(&self, start: Option<u32>) -> Stream {
+        let Some(first) = self.chunks.first() else { return Stream::default() };
+        // Sequence numbers wrap (RFC 9293, section 3.4): distances are taken from a base, half the space either way.
+        let base = start.map_or(first.sequence, |start| start.wrapping_add(1));
+        let distance = |chunk: &Chunk| chunk.sequence.wrapping_sub(base).cast_signed();
+        let mut order: Vec<&Chunk> = self.chunks.iter().filter(|chunk| start.is_none() || distance(chunk) >= 0).collect();
+        order.sort_by_key(|chunk| (distance(chunk), chunk.stamp));
+        let mut at = order.first().map_or(0, |chunk| if start.is_some() { 0 } else { distance(chunk) });
+        let mut stream = Stream { from_start: start.is_some(), ..Stream::default() };
+        for chunk in order {
+            let gap = i64::from(distance(chunk)) - i64::from(at);
+            if gap > 0 {
+                break;
+            }
+            // Bytes that were seen before are not taken again: the first copy counts.
+            let Some(new) = usize::try_from(-gap).ok().and_then(|seen| chunk.bytes.get(seen..)).filter(|new| !new.is_empty())
+            else {
+                continue;
+            };
+            stream.pieces.push((stream.bytes.len(), chunk.stamp));
+            stream.bytes.extend_from_slice(new);
+            at = at.wrapping_add(i32::try_from(new.len()).unwrap_or(i32::MAX));
+            if chunk.bytes.len() < chunk.wire_len as usize {
+                break; // the rest of this segment is missing
+            }
+        }
+        stream
+    }
+}
+
+fn cost(chunk: &Chunk) -> usize {
+    chunk.bytes.len() + OVERHEAD
+}
+
+impl Merge for Opening {
+    fn merge(&mut self, other: Self) {
+        other.chunks.into_iter().for_each(|chunk| self.insert(chunk));
+        self.trim();
+    }
+}
+
+/// The beginning of a byte stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stream {
+    pub bytes: Vec<u8>,
+    /// Whether the first byte is the first that was sent.
+    pub from_start: bool,
+    /// At which byte a segment begins, and where it was seen.
+    pub pieces: Vec<(usize, Stamp)>,
+}
+
+impl Stream {
+    /// Where the byte at `offset` was seen.
+    #[must_use]
+    pub fn seen(&self, offset: usize) -> Option<Stamp> {
+        self.pieces.iter().rev().find(|(start, _)| *start <= offset).map(|(_, stamp)| *stamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameRef, Timestamp};
+    use proptest::prelude::*;
+
+    fn chunk(number: u64, sequence: u32, bytes: &[u8]) -> Chunk {
+        let stamp = Stamp { time: Timestamp(number), at: FrameRef { input: 0, number } };
+        #[allow(clippy::cast_possible_truncation)]
+        Chunk { stamp, sequence, bytes: bytes.into(), wire_len: bytes.len() as u32 }
+    }
+
+    fn opening(chunks: &[Chunk]) -> Opening {
+        let mut opening = Opening::default();
+        for chunk in chunks {
+            opening.insert(chunk.clone());
+            opening.trim();
+        }
+        opening
+    }
+
+    #[test]
+    fn bytes_are_put_together_by_sequence_number_over_the_wrap() {
+        let parts = [chunk(3, 1, b"late"), chunk(1, u32::MAX - 1, b"abc"), chunk(2, u32::MAX - 1, b"ab"), chunk(4, 9, b"gap")];
+        let stream = opening(&parts).stream(Some(u32::MAX - 2));
+        assert_eq!(stream.bytes, b"abclate");
+        assert!(stream.from_start);
+        assert_eq!(stream.seen(3).map(|stamp| stamp.at.number), Some(3));
+    }
+
+    #[test]
+    fn without_a_handshake_the_stream_begins_at_its_earliest_byte() {
+        let stream = opening(&[chunk(1, 104, b"b"), chunk(2, 100, b"aaaa")]).stream(None);
+        assert_eq!((stream.bytes.as_slice(), stream.from_start), (&b"aaaab"[..], false));
+    }
+
+    proptest! {
+        #[test]
+        fn openings_of_pieces_are_the_opening_of_the_whole(
+            parts in proptest::collection::vec((0u64..30, 0u32..4, 0usize..3000), 0..20), cut in 0usize..20, swap: bool,
+        ) {
+            let chunks: Vec<Chunk> = parts.iter().enumerate().map(|(number, &(time, sequence, len))| {
+                let stamp = Stamp { time: Timestamp(time), at: FrameRef { input: 0, number: number as u64 } };
+                Chunk { stamp, sequence, bytes: vec![0; len.min(MAX_CHUNK)].into(), wire_len: 0 }
+            }).collect();
+            let (a, b) = chunks.split_at(cut.min(chunks.len()));
+            let (a, b) = if swap { (b, a) } else { (a, b) };
+            let mut merged = opening(a);
+            merged.merge(opening(b));
+            prop_assert_eq!(merged, opening(&chunks));
+        }
+    }
+}

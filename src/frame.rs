@@ -1,0 +1,100 @@
+//! What a source hands to the core: one captured frame, its time and its place. Knows nothing of what is inside it.
+
+use serde::Serialize;
+use std::fmt;
+
+/// Nanoseconds since 1970-01-01 UTC, as the capture says; [`Timestamp::UNKNOWN`] where it says nothing
+/// (pcapng simple packets carry no time). Reaches to the year 2554; what lies beyond is held at the limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The time of a frame whose capture recorded none.
+    pub const UNKNOWN: Timestamp = Timestamp(0);
+
+    /// From a second count and a fraction already in nanoseconds; saturates.
+    #[must_use]
+    pub const fn new(seconds: u64, nanoseconds: u64) -> Self {
+        Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
+    }
+
+    /// Whether the capture recorded a time.
+    #[must_use]
+    pub const fn is_known(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Nanoseconds from `earlier` to here; 0 when the clock ran backwards.
+    #[must_use]
+    pub const fn since(self, earlier: Timestamp) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// RFC 3339 in UTC with nine decimals; empty for an unknown time.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_known() {
+            return Ok(());
+        }
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(time) => write!(f, "{time:.9}"),
+            Err(_) => Ok(()), // a u64 of nanoseconds always fits
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_known() { serializer.collect_str(self) } else { serializer.serialize_none() }
+    }
+}
+
+/// A link-layer header type by its LINKTYPE number (<https://www.tcpdump.org/linktypes.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkType(pub u32);
+
+/// Where a frame lies: the input (by its place in the report's list) and its number there, from 1, as Wireshark counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct FrameRef {
+    pub input: u32,
+    pub number: u64,
+}
+
+/// A moment and a place in the capture. The order is total over all inputs of a run, so "the first" never depends on
+/// the order in which frames were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp {
+    pub time: Timestamp,
+    pub at: FrameRef,
+}
+
+/// One captured frame, borrowed from its source.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub time: Timestamp,
+    pub link: LinkType,
+    /// Bytes that were on the wire; may exceed `bytes.len()` where a snap length cut the frame.
+    pub wire_len: u32,
+    pub bytes: &'a [u8],
+    pub at: FrameRef,
+}
+
+impl Frame<'_> {
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        Stamp { time: self.time, at: self.at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_with_nine_decimals_in_utc() {
+        assert_eq!(Timestamp::new(1_000_000_000, 5).to_string(), "2001-09-09T01:46:40.000000005Z");
+        assert_eq!(Timestamp::UNKNOWN.to_string(), "");
+        assert_eq!(Timestamp(u64::MAX).to_string(), "2554-07-21T23:34:33.709551615Z");
+    }
+}

@@ -1,0 +1,136 @@
+//! From features to findings: who serves, what was seen, and what the rules make of it. Computed once, at the end, from
+//! the table and its context; reads no packet.
+
+use crate::class::{Class, Evidence, Verdict, Weight};
+use crate::conversation::{Answer, Conversation, Seen, Service, State, first_frames};
+use crate::finding::{self, Finding, Kind};
+use crate::port::{CONTEXT_PORTS, Scope};
+use crate::rule::{self, Context, rpc, sweep};
+use crate::table::FlowTable;
+use crate::words::count;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What the judgement leaves out of the findings, so that it can be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// Conversations of context ports: read for what they say of others.
+    pub context_flows: u64,
+}
+
+/// Every finding, in the order of the report.
+#[must_use]
+pub fn judge(table: &FlowTable, context: &Context<'_>) -> (Vec<Finding>, Apart) {
+    let mut conversations: Vec<Conversation> =
+        table.flows().map(|(key, flow)| Conversation::new(key, &flow, table.scope())).collect();
+    conversations.sort_by(|a, b| a.order().cmp(&b.order()));
+
+    let (scanners, rest) = sweep::take(conversations);
+    let mut services: BTreeMap<Service, Vec<Conversation>> = BTreeMap::new();
+    let mut clients: BTreeMap<(Service, IpAddr), Vec<Conversation>> = BTreeMap::new();
+    let mut apart = Apart::default();
+    for conversation in rest {
+        let service = conversation.service();
+        if is_target(table.scope(), &service) {
+            services.entry(service).or_default().push(conversation);
+        } else if table.scope().is_target(conversation.key.transport, conversation.client().port) {
+            clients.entry((service, conversation.client().address)).or_default().push(conversation);
+        } else {
+            apart.context_flows += 1;
+        }
+    }
+    let mut findings: Vec<Finding> = scanners.into_iter().map(scanner_finding).collect();
+    findings.extend(services.into_iter().map(|(service, flows)| service_finding(service, flows, context)));
+    findings.extend(clients.into_iter().map(|((service, client), flows)| client_finding(service, client, flows, context)));
+    findings.sort_by(|a, b| a.order().cmp(&b.order()));
+    (findings, apart)
+}
+
+fn is_target(scope: &Scope, service: &Service) -> bool {
+    let context = CONTEXT_PORTS.contains(&service.end.port) && !scope.is_target(service.transport, service.end.port);
+    !context && scope.is_target(service.transport, service.end.port)
+}
+
+/// A service and everything that was said to it.
+fn service_finding(service: Service, flows: Vec<Conversation>, context: &Context<'_>) -> Finding {
+    let state = state_of(&flows);
+    let mut evidence = rule::of_service(&service, &flows, context);
+    evidence.extend(state_evidence(state, &flows));
+    let verdict = Verdict::from_evidence(evidence);
+    let (protocol, what) = describe(&flows, &verdict, state);
+    let kind = Kind::Service;
+    finding::finding(kind, service, service.end.address, verdict, protocol, what, state, flows)
+}
+
+/// A source that touched many services.
+fn scanner_finding(scanner: sweep::Scanner) -> Finding {
+    let verdict = Verdict::from_evidence(vec![scanner.evidence()]);
+    let (targets, what) = (scanner.targets(), scanner.what());
+    let state = if targets.open.is_empty() { State::Unanswered } else { State::NoPayload };
+    let service = scanner.probes[0].service();
+    let mut finding =
+        finding::finding(Kind::Scanner, service, scanner.address, verdict, "", what, state, scanner.probes);
+    finding.targets = Some(targets);
+    finding
+}
+
+/// A client on a reserved source port: not a service, told under what it talks to.
+fn client_finding(service: Service, client: IpAddr, flows: Vec<Conversation>, context: &Context<'_>) -> Finding {
+    let state = state_of(&flows);
+    let mut evidence = rule::of_client(&service, &flows, context);
+    evidence.extend(state_evidence(state, &flows));
+    let verdict = Verdict::from_evidence(evidence);
+    let (protocol, what) = describe(&flows, &verdict, state);
+    let name = context.registry.name(service.transport, service.end.port);
+    let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+    let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);
+    finding::finding(Kind::Client, service, client, verdict, protocol, what, state, flows)
+}
+
+/// The best that any conversation came to.
+fn state_of(flows: &[Conversation]) -> State {
+    let has = |answer| flows.iter().any(|flow| flow.answer == answer);
+    if flows.iter().any(|flow| flow.has_payload() && (!flow.seen.is_empty() || rpc::speaks(flow))) {
+        State::Recognised
+    } else if has(Answer::Spoke) {
+        State::Unexplained
+    } else if has(Answer::Connected) {
+        if flows.iter().any(Conversation::has_payload) { State::Unexplained } else { State::NoPayload }
+    } else if has(Answer::Refused) {
+        State::Refused
+    } else if has(Answer::OneSided) {
+        State::Unexplained
+    } else {
+        State::Unanswered
+    }
+}
+
+/// What the state says about a service of which nothing else is known.
+fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
+    let (by, says) = match state {
+        State::Recognised => return None,
+        State::Unexplained => ("unexplained", "payload was exchanged, and no signature knows it".to_owned()),
+        State::NoPayload => ("no-payload", "connections came about, and no payload was captured".to_owned()),
+        State::Refused => ("refused", format!("{} refused, none accepted", count(flows.len(), "attempt"))),
+        State::Unanswered => ("unanswered", format!("{}, and nobody answered", count(flows.len(), "attempt"))),
+    };
+    let frames = first_frames(flows.iter().filter_map(Conversation::first));
+    Some(Evidence { by, class: Class::Custom, weight: Weight::NOTE, says, frames, attack: None })
+}
+
+/// A short protocol name, and what the service is in words.
+fn describe(flows: &[Conversation], verdict: &Verdict, state: State) -> (&'static str, String) {
+    if let Some(what) = rpc::describe(flows) {
+        let also = verdict.evidence.iter().find(|reason| reason.class == Class::Suspicious && verdict.class == Class::Suspicious);
+        return ("onc-rpc", also.map_or(what.clone(), |reason| format!("{what}; {}", reason.says)));
+    }
+    let mut seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).collect();
+    seen.sort_by_key(|seen| (seen.signature().class, std::cmp::Reverse(seen.signature().weight), seen.first));
+    let protocol = seen.iter().map(|seen| seen.signature().protocol).find(|name| !name.is_empty()).unwrap_or_default();
+    let what = match seen.first() {
+        Some(best) if best.signature().class == Class::Suspicious => format!("{}: {}", best.signature().id, best.detail),
+        Some(_) => rule::recognised::summary(&seen),
+        None => state.what().to_owned(),
+    };
+    (protocol, what)
+}

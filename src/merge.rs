@@ -1,0 +1,293 @@
+//! Features that grow in one way only: `merge`, associative and commutative. And the two bounded maps that keep that
+//! law: they keep the entries of least rank, where an entry's rank depends on its key alone. Knows no packet.
+//!
+//! An entry that is among the least of everything is among the least of every part, so it was never dropped anywhere
+//! and its features are whole; one that was dropped anywhere cannot come back. That is why pieces can be read in any
+//! order and by any number of threads.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+pub trait Merge {
+    /// Takes the features of `other` in. Associative and commutative, with the default value as unit.
+    fn merge(&mut self, other: Self);
+}
+
+/// The order in which a bounded map keeps its keys: evenly spread, and the same on every run and machine.
+pub trait Rank {
+    fn rank(&self) -> u64;
+}
+
+impl Rank for u32 {
+    fn rank(&self) -> u64 {
+        spread(u64::from(*self))
+    }
+}
+
+/// A bijective mixing of 64 bits (the finalizer of Steele, Lea and Flood's `SplitMix64`, OOPSLA 2014).
+#[must_use]
+pub const fn spread(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// Mixes another value into a rank.
+#[must_use]
+pub const fn spread_with(rank: u64, value: u64) -> u64 {
+    spread(rank.rotate_left(17) ^ value.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// A rank for bytes of any length.
+#[must_use]
+pub fn spread_bytes(bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(bytes.len() as u64, |rank, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        spread_with(rank, u64::from_le_bytes(word))
+    })
+}
+
+/// The smaller of two, where `None` is no value at all.
+#[must_use]
+pub fn earliest<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// A large map: a hash table of up to twice its limit, brought back to the limit when that is reached.
+#[derive(Clone, Debug)]
+pub struct Bounded<K, V> {
+    entries: HashMap<K, V, foldhash::fast::RandomState>,
+    limit: usize,
+    /// The least key that was ever dropped; nothing from there on is let in again.
+    cut: Option<(u64, K)>,
+}
+
+impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Bounded { entries: HashMap::default(), limit: limit.max(1), cut: None }
+    }
+
+    /// The features of `key`; `None` where the map is full and the key is not among the least.
+    #[inline]
+    pub fn entry(&mut self, key: K) -> Option<&mut V> {
+        if self.entries.len() >= self.limit.saturating_mul(2) && !self.entries.contains_key(&key) {
+            self.settle();
+        }
+        if let Some(cut) = &self.cut
+            && (key.rank(), key) >= *cut
+        {
+            return None;
+        }
+        Some(self.entries.entry(key).or_default())
+    }
+
+    /// Brings the map to its limit. Two maps that have seen the same are equal once both are settled.
+    pub fn settle(&mut self) {
+        if self.entries.len() <= self.limit {
+            return;
+        }
+        let mut order: Vec<(u64, K)> = self.entries.keys().map(|key| (key.rank(), *key)).collect();
+        let (_, cut, _) = order.select_nth_unstable(self.limit);
+        let cut = *cut;
+        self.entries.retain(|key, _| (key.rank(), *key) < cut);
+        self.cut = earliest(self.cut, Some(cut));
+    }
+
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key)
+    }
+
+    /// In no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many different keys were seen: exact while nothing was dropped, otherwise estimated from the rank of the
+    /// least dropped key (k minimum values; Bar-Yossef et al., RANDOM 2002).
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate
+    pub fn distinct(&self) -> u64 {
+        match self.cut {
+            None => self.entries.len() as u64,
+            Some((rank, _)) => (self.entries.len() as f64 * (u64::MAX as f64 / (rank as f64).max(1.0))) as u64,
+        }
+    }
+}
+
+impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Merge for Bounded<K, V> {
+    fn merge(&mut self, other: Self) {
+        self.limit = self.limit.min(other.limit);
+        self.cut = earliest(self.cut, other.cut);
+        if let Some(cut) = self.cut {
+            self.entries.retain(|key, _| (key.rank(), *key) < cut);
+        }
+        for (key, value) in other.entries {
+            if self.cut.is_none_or(|cut| (key.rank(), key) < cut) {
+                self.entries.entry(key).or_default().merge(value);
+            }
+        }
+        self.settle();
+    }
+}
+
+impl<K: Ord + Hash, V: PartialEq> PartialEq for Bounded<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries && self.cut == other.cut
+    }
+}
+
+/// A small map of at most `N` entries: a vector in the order of rank.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Few<K, V, const N: usize> {
+    entries: Vec<(u64, K, V)>,
+    /// Whether any key was ever dropped.
+    pub more: bool,
+}
+
+impl<K, V, const N: usize> Default for Few<K, V, N> {
+    fn default() -> Self {
+        Few { entries: Vec::new(), more: false }
+    }
+}
+
+impl<K: Ord + Rank, V: Default + Merge, const N: usize> Few<K, V, N> {
+    /// The features of `key`; `None` where the map is full and the key is not among the least.
+    pub fn entry(&mut self, key: K) -> Option<&mut V> {
+        let rank = key.rank();
+        let place = self.entries.binary_search_by(|(other, known, _)| (other, known).cmp(&(&rank, &key)));
+        let index = match place {
+            Ok(index) => index,
+            Err(index) if index >= N => {
+                self.more = true;
+                return None;
+            }
+            Err(index) => {
+                self.entries.insert(index, (rank, key, V::default()));
+                if self.entries.len() > N {
+                    self.entries.truncate(N);
+                    self.more = true;
+                }
+                index
+            }
+        };
+        Some(&mut self.entries[index].2)
+    }
+
+    /// In the order of rank, which is the same on every run.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(_, key, value)| (key, value))
+    }
+
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        let rank = key.rank();
+        let place = self.entries.binary_search_by(|(other, known, _)| (other, known).cmp(&(&rank, key)));
+        place.ok().map(|index| &self.entries[index].2)
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl<K: Ord + Rank, V: Default + Merge, const N: usize> Merge for Few<K, V, N> {
+    fn merge(&mut self, other: Self) {
+        self.more |= other.more;
+        for (_, key, value) in other.entries {
+            if let Some(mine) = self.entry(key) {
+                mine.merge(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Sum(u64);
+
+    impl Merge for Sum {
+        fn merge(&mut self, other: Self) {
+            self.0 += other.0;
+        }
+    }
+
+    fn bounded(keys: &[u32]) -> Bounded<u32, Sum> {
+        let mut map: Bounded<u32, Sum> = Bounded::new(5);
+        for &key in keys {
+            if let Some(sum) = map.entry(key) {
+                sum.0 += 1;
+            }
+        }
+        map.settle();
+        map
+    }
+
+    fn few(keys: &[u32]) -> Few<u32, Sum, 5> {
+        let mut map: Few<u32, Sum, 5> = Few::default();
+        for &key in keys {
+            if let Some(sum) = map.entry(key) {
+                sum.0 += 1;
+            }
+        }
+        map
+    }
+
+    fn merged<M: Merge>(mut a: M, b: M) -> M {
+        a.merge(b);
+        a
+    }
+
+    proptest! {
+        #[test]
+        fn bounded_maps_of_pieces_are_the_map_of_the_whole(
+            keys in proptest::collection::vec(0u32..40, 0..200), cut in 0usize..200, again in 0usize..200,
+        ) {
+            let (cut, again) = (cut.min(keys.len()), again.min(keys.len()));
+            let (a, b) = keys.split_at(cut);
+            let (c, d) = keys.split_at(again);
+            prop_assert_eq!(merged(bounded(a), bounded(b)), bounded(&keys));
+            prop_assert_eq!(merged(bounded(d), bounded(c)), bounded(&keys));
+            prop_assert_eq!(merged(few(a), few(b)), few(&keys));
+            prop_assert_eq!(merged(few(d), few(c)), few(&keys));
+        }
+    }
+
+    #[test]
+    fn the_number_of_keys_is_estimated_when_some_were_dropped() {
+        let mut map: Bounded<u32, Sum> = Bounded::new(1000);
+        for key in 0..100_000 {
+            if let Some(sum) = map.entry(key) {
+                sum.0 += 1;
+            }
+        }
+        map.settle();
+        assert_eq!(map.len(), 1000);
+        assert!((90_000..110_000).contains(&map.distinct()), "{}", map.distinct());
+    }
+}

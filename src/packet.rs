@@ -1,0 +1,255 @@
+//! The slow lane: a frame decoded to a TCP or UDP packet, or the reason why it is none. The only user of etherparse.
+
+use crate::frame::{Frame, LinkType};
+use crate::link;
+use crate::port::{Ports, Transport};
+use crate::tunnel::{self, Tunnel};
+use etherparse::{LaxIpSlice, TcpSlice};
+use std::borrow::Cow;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// One side of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+/// `10.0.0.5:817`, `[fe80::1]:817`.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.address, self.port).fmt(f)
+    }
+}
+
+/// TCP flag bits as they stand in the header (RFC 9293, section 3.1).
+pub mod flag {
+    pub const FIN: u8 = 0x01;
+    pub const SYN: u8 = 0x02;
+    pub const RST: u8 = 0x04;
+    pub const PSH: u8 = 0x08;
+    pub const ACK: u8 = 0x10;
+    pub const URG: u8 = 0x20;
+}
+
+/// What only TCP packets have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    pub sequence: u32,
+    /// [`flag`] bits.
+    pub flags: u8,
+}
+
+/// A decoded packet, borrowed from its frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub transport: Transport,
+    pub source: Endpoint,
+    pub destination: Endpoint,
+    pub tunnel: Option<Tunnel>,
+    pub tcp: Option<Tcp>,
+    /// The payload as far as it was captured.
+    pub payload: &'a [u8],
+    /// The payload's length on the wire, in this frame.
+    pub payload_len: u32,
+    /// The first of several IP fragments.
+    pub fragment: bool,
+}
+
+impl Packet<'_> {
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        Ports { transport: self.transport, source: self.source.port, destination: self.destination.port }
+    }
+}
+
+/// Why a frame gave no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Skip {
+    /// A link type that gapwatch cannot peel, by its LINKTYPE number.
+    UnknownLink(u32),
+    /// Another protocol than IP, by `EtherType` (or PPP protocol, or address family); 0 for plain IEEE 802.3.
+    NotIp(u16),
+    /// Another protocol than TCP and UDP, by IP protocol number.
+    OtherTransport(u8),
+    /// A fragment other than the first: it has no ports.
+    LaterFragment,
+    /// The capture ends before the ports.
+    Cut,
+    /// Headers that contradict themselves.
+    Malformed,
+    /// A pcapng record that is counted like a packet but is none (a journal entry, a system call).
+    NotAPacket,
+    /// A packet of an interface that the capture does not describe.
+    NoInterface,
+}
+
+impl Skip {
+    /// A short stable name, as reports have it.
+    #[must_use]
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Skip::UnknownLink(number) => {
+                let name = LinkType(number).name();
+                let blank = if name.is_empty() { "" } else { " " };
+                return Cow::Owned(format!("link type {number}{blank}{name}"));
+            }
+            Skip::NotIp(0x0806) => "ARP",
+            Skip::NotIp(0x88cc) => "LLDP",
+            Skip::NotIp(0x888e) => "EAPOL",
+            Skip::NotIp(0x88e5) => "MACsec",
+            Skip::NotIp(0x8847) => "MPLS without IP",
+            Skip::NotIp(0x8863 | 0x8864) => "PPPoE without IP",
+            Skip::NotIp(0) => "IEEE 802.3 without IP",
+            Skip::NotIp(kind) => return Cow::Owned(format!("EtherType 0x{kind:04x}")),
+            Skip::OtherTransport(1) => "ICMP",
+            Skip::OtherTransport(2) => "IGMP",
+            Skip::OtherTransport(47) => "GRE that could not be opened",
+            Skip::OtherTransport(50) => "ESP",
+            Skip::OtherTransport(58) => "ICMPv6",
+            Skip::OtherTransport(89) => "OSPF",
+            Skip::OtherTransport(132) => "SCTP",
+            Skip::OtherTransport(number) => return Cow::Owned(format!("IP protocol {number}")),
+            Skip::LaterFragment => "later fragment",
+            Skip::Cut => "cut before the ports",
+            Skip::Malformed => "malformed",
+            Skip::NotAPacket => "not a packet",
+            Skip::NoInterface => "unknown interface",
+        })
+    }
+}
+
+/// Decodes a frame. Bad checksums are no reason to refuse one.
+///
+/// # Errors
+/// The reason why the frame holds no TCP or UDP packet with ports.
+pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+    let mut ip = link::peel(frame.link, frame.bytes)?;
+    let mut through = None;
+    for depth in 0.. {
+        // What lies before the IP header was captured in full, so the rest of the wire length is the packet's.
+        let on_wire = (frame.wire_len as usize).saturating_sub(frame.bytes.len()) + ip.len();
+        match network(ip, on_wire, through) {
+            Ok(packet) => {
+                let inner = (packet.transport == Transport::Udp && !packet.fragment)
+                    .then(|| tunnel::in_udp(packet.destination.port, packet.payload));
+                match inner.flatten() {
+                    Some((tunnel, rest)) if depth < tunnel::MAX_DEPTH => (through, ip) = (Some(tunnel), rest),
+                    _ => return Ok(packet),
+                }
+            }
+            Err(Refused::Tunnel(tunnel, rest)) if depth < tunnel::MAX_DEPTH => (through, ip) = (Some(tunnel), rest),
+            Err(Refused::Tunnel(..)) => return Err(Skip::Malformed),
+            Err(Refused::Skip(skip)) => return Err(skip),
+        }
+    }
+    Err(Skip::Malformed)
+}
+
+enum Refused<'a> {
+    Skip(Skip),
+    Tunnel(Tunnel, &'a [u8]),
+}
+
+impl From<Skip> for Refused<'_> {
+    fn from(skip: Skip) -> Self {
+        Refused::Skip(skip)
+    }
+}
+
+/// One IP packet; `on_wire` is its length before the capture cut it, padding included.
+fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'_>, Refused<'_>> {
+    let (slice, stop) = LaxIpSlice::from_slice(ip).map_err(|_| cut_or_malformed(ip))?;
+    let (header_len, declared) = match &slice {
+        LaxIpSlice::Ipv4(v4) => (v4.header().slice().len(), usize::from(v4.header().total_len())),
+        LaxIpSlice::Ipv6(v6) => (40, 40 + usize::from(v6.header().payload_length())),
+    };
+    // A length that is smaller than the header is no length: 0 stands there in segments that the network card cuts.
+    let declared = if declared <= header_len { on_wire } else { declared };
+    let carried = slice.payload();
+    let transport_at = ip.len().min(declared) - carried.payload.len().min(ip.len().min(declared));
+    let carried_len = declared - transport_at;
+    let protocol = carried.ip_number.0;
+    let fragmented = slice.is_fragmenting_payload();
+    if fragmented && offset_of_fragment(&slice) != 0 {
+        return Err(Skip::LaterFragment.into());
+    }
+    let source = slice.source_addr();
+    let destination = slice.destination_addr();
+    let payload = carried.payload;
+    let cut = || if payload.len() < carried_len { Skip::Cut } else { Skip::Malformed };
+    match protocol {
+        6 | 17 if stop.is_none() || matches!(protocol, 6 | 17) => {}
+        _ => {
+            return Err(match tunnel::in_ip(protocol, payload) {
+                Some((tunnel, rest)) if !fragmented => Refused::Tunnel(tunnel, rest),
+                _ if stop.is_some() => cut().into(),
+                _ => Skip::OtherTransport(protocol).into(),
+            });
+        }
+    }
+    let &[a, b, c, d] = payload.first_chunk::<4>().ok_or_else(cut)?;
+    let (source_port, destination_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    let (transport, tcp, data, data_len) =
+        if protocol == 6 { segment(payload, carried_len) } else { datagram(payload, carried_len) };
+    Ok(Packet {
+        transport,
+        source: Endpoint { address: source, port: source_port },
+        destination: Endpoint { address: destination, port: destination_port },
+        tunnel,
+        tcp,
+        payload: data,
+        payload_len: u32::try_from(data_len).unwrap_or(u32::MAX),
+        fragment: fragmented,
+    })
+}
+
+type Carried<'a> = (Transport, Option<Tcp>, &'a [u8], usize);
+
+/// A TCP segment. A header that the capture cut still gives what is there of it.
+fn segment(bytes: &[u8], wire_len: usize) -> Carried<'_> {
+    if let Ok(slice) = TcpSlice::from_slice(bytes) {
+        let tcp = Tcp { sequence: slice.sequence_number(), flags: bytes[13] & 0x3f };
+        return (Transport::Tcp, Some(tcp), slice.payload(), wire_len.saturating_sub(slice.header_slice().len()));
+    }
+    let header_len = bytes.get(12).map_or(20, |byte| usize::from(byte >> 4) * 4).max(20);
+    let sequence = bytes.get(4..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_be_bytes(*four));
+    // A segment that carries data has the ACK flag; a header without data offset is taken for that.
+    let flags = bytes.get(13).map_or(flag::ACK, |flags| flags & 0x3f);
+    (Transport::Tcp, Some(Tcp { sequence, flags }), &[], wire_len.saturating_sub(header_len))
+}
+
+/// A UDP datagram; its own length field counts only where it shortens the payload.
+fn datagram(bytes: &[u8], wire_len: usize) -> Carried<'_> {
+    let length = bytes.get(4..).and_then(|rest| rest.first_chunk()).map_or(0, |two| u16::from_be_bytes(*two));
+    let wire_len = if length >= 8 { wire_len.min(length.into()) } else { wire_len };
+    let data = bytes.get(8..).unwrap_or_default();
+    let data_len = wire_len.saturating_sub(8);
+    (Transport::Udp, None, &data[..data.len().min(data_len)], data_len)
+}
+
+fn offset_of_fragment(slice: &LaxIpSlice<'_>) -> u16 {
+    match slice {
+        LaxIpSlice::Ipv4(v4) => v4.header().fragments_offset().value(),
+        LaxIpSlice::Ipv6(v6) => v6
+            .extensions()
+            .clone()
+            .into_iter()
+            .find_map(|extension| match extension {
+                etherparse::Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment.fragment_offset().value()),
+                _ => None,
+            })
+            .unwrap_or(0),
+    }
+}
+
+fn cut_or_malformed(ip: &[u8]) -> Refused<'_> {
+    let header_len = match ip.first().map(|first| first >> 4) {
+        Some(4) => 20.max(usize::from(ip[0] & 0x0f) * 4),
+        Some(6) => 40,
+        Some(_) => return Skip::Malformed.into(),
+        None => return Skip::Cut.into(),
+    };
+    if ip.len() < header_len { Skip::Cut.into() } else { Skip::Malformed.into() }
+}

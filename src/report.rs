@@ -1,0 +1,179 @@
+//! The report: the one value that every output renders (`gapwatch.report/1`). Plain data; knows no output.
+
+use crate::finding::Finding;
+use crate::frame::Timestamp;
+use crate::judge;
+use crate::rule::Context;
+use crate::port::Transport;
+use crate::registry::Registry;
+use crate::table::FlowTable;
+use serde::Serialize;
+use crate::words::ranges;
+use std::collections::BTreeMap;
+
+pub const SCHEMA: &str = "gapwatch.report/1";
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema: &'static str,
+    /// The version of the program that made it.
+    pub gapwatch: &'static str,
+    pub inputs: Vec<Input>,
+    pub registry: RegistryNote,
+    pub scope: ScopeNote,
+    pub totals: TotalsNote,
+    pub findings: Vec<Finding>,
+}
+
+/// How an input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    Complete,
+    /// It ends in the middle of a record.
+    Truncated,
+    /// A record contradicts the format; what lies behind it was not read.
+    Corrupt,
+    /// Reading failed on the way.
+    Failed,
+    /// It gave nothing at all.
+    Unreadable,
+}
+
+impl Status {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Status::Complete => "complete",
+            Status::Truncated => "truncated",
+            Status::Corrupt => "corrupt",
+            Status::Failed => "failed",
+            Status::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// One capture that was read.
+#[derive(Clone, Debug, Serialize)]
+pub struct Input {
+    pub name: String,
+    /// `pcap`, `pcapng`, with the compression around it.
+    pub format: String,
+    pub status: Status,
+    /// What is wrong, and where: packet and byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    pub frames: u64,
+    /// Of the file as it lies on the disk.
+    pub bytes: u64,
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    /// Oddities that were read over: what, and how often.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<&'static str, u64>,
+}
+
+impl Input {
+    /// An input that could not be opened as a capture.
+    #[must_use]
+    pub fn unreadable(name: String, error: &impl std::fmt::Display) -> Self {
+        let problem = error.to_string();
+        let problem = problem.strip_prefix(&format!("{name}: ")).map_or(problem.clone(), ToOwned::to_owned);
+        Input {
+            name,
+            format: String::new(),
+            status: Status::Unreadable,
+            problem: Some(problem),
+            frames: 0,
+            bytes: 0,
+            first: None,
+            last: None,
+            notes: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct RegistryNote {
+    pub date: String,
+    pub unassigned: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ScopeNote {
+    pub tcp_ports: usize,
+    pub udp_ports: usize,
+    /// The ports in ranges, as `--ports` takes them.
+    pub tcp: String,
+    pub udp: String,
+}
+
+/// frames = observed + outside + all of skipped.
+#[derive(Clone, Debug, Serialize)]
+pub struct TotalsNote {
+    pub frames: u64,
+    pub bytes: u64,
+    pub observed: u64,
+    pub outside: u64,
+    pub skipped: BTreeMap<String, u64>,
+    pub tunnelled: BTreeMap<&'static str, u64>,
+    /// Frames that the capture cut; they count from their headers.
+    pub cut: u64,
+    /// Conversations with context ports (111): read, and not reported for themselves.
+    pub context_flows: u64,
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    /// What the memory bound cost; empty as a rule.
+    pub beyond_bounds: Vec<BeyondBounds>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct BeyondBounds {
+    pub flows: &'static str,
+    /// Packets of flows that were not kept.
+    pub packets: u64,
+    /// Different flows, about.
+    pub flows_estimated: u64,
+}
+
+/// The report of a settled table.
+#[must_use]
+pub fn report(table: &FlowTable, inputs: Vec<Input>, registry: &Registry) -> Report {
+    let (findings, apart) = judge::judge(table, &Context { registry });
+    let totals = &table.totals;
+    let scope = table.scope();
+    let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
+    for (skip, count) in &totals.skipped {
+        *skipped.entry(skip.name().into_owned()).or_default() += count;
+    }
+    Report {
+        schema: SCHEMA,
+        gapwatch: env!("CARGO_PKG_VERSION"),
+        inputs,
+        registry: RegistryNote { date: registry.date().to_owned(), unassigned: registry.unassigned() },
+        scope: ScopeNote {
+            tcp_ports: scope.targets(Transport::Tcp).len(),
+            udp_ports: scope.targets(Transport::Udp).len(),
+            tcp: ranges(scope.targets(Transport::Tcp).iter()),
+            udp: ranges(scope.targets(Transport::Udp).iter()),
+        },
+        totals: TotalsNote {
+            frames: totals.frames,
+            bytes: totals.bytes,
+            observed: totals.observed,
+            outside: totals.outside,
+            skipped,
+            tunnelled: totals.tunnelled.iter().map(|(kind, count)| (kind.name(), *count)).collect(),
+            cut: totals.cut,
+            context_flows: apart.context_flows,
+            first: totals.first,
+            last: totals.last,
+            beyond_bounds: table
+                .beyond_bounds()
+                .into_iter()
+                .map(|(tier, packets, flows_estimated)| BeyondBounds { flows: tier.name(), packets, flows_estimated })
+                .collect(),
+        },
+        findings,
+    }
+}

@@ -1,0 +1,102 @@
+//! HTTP/1: request line with host, status line with server (RFC 9112).
+
+use super::{Payload, Sender, Signature, first_line, quote};
+use crate::class::{Class, Weight};
+use crate::port::Transport;
+
+/// Methods of RFC 9110 and WebDAV.
+const METHODS: [&[u8]; 14] = [
+    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PROPFIND", b"SEARCH",
+    b"REPORT", b"MKCOL", b"LOCK",
+];
+/// A field is looked for in this many bytes, no further.
+const HEAD: usize = 2048;
+
+fn request(payload: &Payload<'_>) -> Option<String> {
+    if payload.transport != Transport::Tcp || !payload.bytes.first()?.is_ascii_uppercase() {
+        return None;
+    }
+    let line = first_line(payload.bytes);
+    let mut words = line.splitn(3, |&byte| byte == b' ');
+    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+    if !METHODS.contains(&method) || target.is_empty() || !version.starts_with(b"HTTP/1.") {
+        return None;
+    }
+    let host = field(payload.bytes, b"host").map_or_else(String::new, |host| format!(" to {}", quote(host)));
+    Some(format!("{} {}{host}", quote(method), quote(target)))
+}
+
+fn response(payload: &Payload<'_>) -> Option<String> {
+    let line = first_line(payload.bytes);
+    let rest = line.strip_prefix(b"HTTP/1.")?;
+    let &[version, b' ', a, b, c, ref reason @ ..] = rest else { return None };
+    let is_status = version.is_ascii_digit() && [a, b, c].iter().all(u8::is_ascii_digit) && reason.first().is_none_or(|&b| b == b' ');
+    if payload.transport != Transport::Tcp || !is_status {
+        return None;
+    }
+    let server = field(payload.bytes, b"server").map_or_else(String::new, |server| format!(" by {}", quote(server)));
+    Some(format!("status {}{server}", quote(&[a, b, c])))
+}
+
+/// The value of a header field, its name in lower case.
+fn field<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    head[..head.len().min(HEAD)].split(|&byte| byte == b'\n').skip(1).take_while(|line| line.len() > 1).find_map(|line| {
+        let colon = memchr::memchr(b':', line)?;
+        line[..colon].eq_ignore_ascii_case(name).then(|| line[colon + 1..].trim_ascii())
+    })
+}
+
+/// What follows the head of a message, where both are in these bytes.
+#[must_use]
+pub fn body(bytes: &[u8]) -> Option<&[u8]> {
+    let is_head = bytes.starts_with(b"HTTP/1.") || METHODS.iter().any(|method| bytes.starts_with(method));
+    let end = is_head.then(|| memchr::memmem::find(&bytes[..bytes.len().min(HEAD)], b"\r\n\r\n"))??;
+    Some(&bytes[end + 4..])
+}
+
+pub const REQUEST: Signature = Signature {
+    id: "http.request",
+    protocol: "http",
+    about: "An HTTP/1 request line: a method, a target and the protocol's version.",
+    class: Class::Custom,
+    weight: Weight::STRONG,
+    attack: Some("T1071.001"),
+    sender: Sender::Client,
+    see: request,
+    hits: &[
+        (Transport::Tcp, b"GET /status HTTP/1.1\r\nHost: meter.test\r\n\r\n"),
+        (Transport::Tcp, b"POST /a HTTP/1.0\r\n\r\nx=1"),
+    ],
+    misses: &[
+        (Transport::Tcp, b"GET key\r\n"),
+        (Transport::Tcp, b"HTTP/1.1 200 OK\r\n\r\n"),
+        (Transport::Udp, b"GET / HTTP/1.1\r\n\r\n"),
+        (Transport::Tcp, b"OPTIONS rtsp://cam/1 RTSP/1.0\r\n\r\n"),
+    ],
+};
+
+pub const RESPONSE: Signature = Signature {
+    id: "http.response",
+    protocol: "http",
+    about: "An HTTP/1 status line.",
+    class: Class::Custom,
+    weight: Weight::STRONG,
+    attack: Some("T1071.001"),
+    sender: Sender::Server,
+    see: response,
+    hits: &[(Transport::Tcp, b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"), (Transport::Tcp, b"HTTP/1.0 404\r\n")],
+    misses: &[(Transport::Tcp, b"HTTP/2.0 200 OK\r\n"), (Transport::Tcp, b"HTTP/1.1 2000\r\n"), (Transport::Tcp, b"RTSP/1.0 200 OK\r\n")],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_server_are_quoted() {
+        let see = |signature: &Signature, bytes| (signature.see)(&Payload::whole(Transport::Tcp, bytes));
+        assert_eq!(see(&REQUEST, REQUEST.hits[0].1).as_deref(), Some("GET /status to meter.test"));
+        assert_eq!(see(&RESPONSE, RESPONSE.hits[0].1).as_deref(), Some("status 200 by nginx"));
+        assert_eq!(body(b"HTTP/1.1 200 OK\r\n\r\nMZ"), Some(&b"MZ"[..]));
+    }
+}

@@ -1,0 +1,249 @@
+//! Interactive shells in clear text: what they print, and what people type into them. Looks at the ends of a message,
+//! never at the middle, so a web page about UNIX is no shell.
+
+use super::{Payload, Sender, Signature, first_line, quote};
+use crate::class::{Class, Weight};
+use crate::port::Transport;
+
+/// A prompt stands at the end of a message; no more than this many bytes of it are read.
+const MAX_PROMPT: usize = 160;
+/// Somebody who types sends short lines.
+const MAX_COMMAND: usize = 128;
+
+/// Commands that look around a system; alone on a line, whole or as first word.
+const COMMANDS: [&[u8]; 22] = [
+    b"id", b"whoami", b"uname -a", b"hostname", b"pwd", b"ls", b"ls -la", b"ls -l", b"ps aux", b"ps -ef", b"netstat -an",
+    b"ifconfig", b"ip a", b"ipconfig", b"ipconfig /all", b"systeminfo", b"dir", b"ver", b"net user", b"w", b"env", b"set",
+];
+const COMMAND_PREFIXES: [&[u8]; 14] = [
+    b"cat /", b"cd /", b"cd C:\\", b"wget http", b"curl http", b"chmod ", b"/bin/", b"powershell", b"cmd.exe", b"cmd /c",
+    b"python -c", b"python3 -c", b"certutil ", b"echo open ",
+];
+
+/// Text of a message that is no HTTP; shells have no framing.
+fn text<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
+    (payload.transport == Transport::Tcp && !payload.bytes.is_empty() && !payload.bytes.starts_with(b"HTTP/")).then_some(payload.bytes)
+}
+
+/// `uid=0(root) gid=0(root)`, at the start of a line that is the first or follows an echoed command.
+fn identity(payload: &Payload<'_>) -> Option<String> {
+    let bytes = text(payload)?;
+    let lines = bytes[..bytes.len().min(512)].split(|&byte| byte == b'\n').take(3);
+    lines.filter_map(|line| line.strip_prefix(b"uid=").map(|rest| (line, rest))).find_map(|(line, rest)| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let after = rest.get(digits..)?;
+        let close = memchr::memchr(b')', &after[..after.len().min(64)])?;
+        (digits > 0 && after.first() == Some(&b'(') && after[close..].starts_with(b") gid=")).then(|| quote(first_line(line)))
+    })
+}
+
+/// The answer to `uname -a`, or what a Windows shell says of its system.
+fn system(payload: &Payload<'_>) -> Option<String> {
+    let line = first_line(text(payload)?);
+    let is_uname = [&b"Linux "[..], b"FreeBSD ", b"Darwin ", b"SunOS "].iter().any(|name| line.starts_with(name))
+        && line.iter().filter(|&&byte| byte == b' ').count() >= 5
+        && memchr::memchr(b'.', line).is_some()
+        && line.iter().all(|&byte| (0x20..0x7f).contains(&byte));
+    is_uname.then(|| quote(line))
+}
+
+/// The first line of `/etc/passwd` or `/etc/shadow`.
+fn accounts(payload: &Payload<'_>) -> Option<String> {
+    let bytes = text(payload)?;
+    let line = first_line(bytes);
+    let is_root = line.starts_with(b"root:") && line.iter().filter(|&&byte| byte == b':').count() >= 6;
+    is_root.then(|| quote(line))
+}
+
+/// What a shell says when it starts without a terminal, or when it is Windows's.
+fn banner(payload: &Payload<'_>) -> Option<String> {
+    let bytes = text(payload)?;
+    let head = &bytes[..bytes.len().min(256)];
+    [
+        &b"Microsoft Windows [Version "[..],
+        b"Microsoft(R) Windows",
+        b"Windows PowerShell\r\nCopyright",
+        b"bash: cannot set terminal process group",
+        b"bash: no job control in this shell",
+        b"sh: can't access tty; job control turned off",
+        b"sh: 0: can't access tty; job control turned off",
+        b"sh: no job control in this shell",
+    ]
+    .into_iter()
+    .find(|banner| head.starts_with(banner) || (head.starts_with(b"/bin/") && memchr::memmem::find(head, banner).is_some()))
+    .map(|_| quote(first_line(bytes)))
+}
+
+/// A prompt at the end of a message: `user@host:dir$ `, `[user@host dir]# `, `bash-5.2$ `, `C:\dir>`, `PS C:\>`.
+fn prompt(payload: &Payload<'_>) -> Option<String> {
+    let bytes = text(payload)?;
+    let line = bytes[bytes.len().saturating_sub(MAX_PROMPT)..].rsplit(|&byte| byte == b'\n').next()?;
+    let line = without_escapes(line);
+    let line = line.trim_ascii_end();
+    let (&mark, name) = line.split_last()?;
+    let is_prompt = match mark {
+        b'$' | b'#' => {
+            let inside = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name);
+            let at = memchr::memchr(b'@', inside);
+            let named = at.is_some_and(|at| {
+                let (user, rest) = (&inside[..at], &inside[at + 1..]);
+                let host_end = rest.iter().position(|&byte| byte == b':' || byte == b' ').unwrap_or(rest.len());
+                is_word(user) && is_word(&rest[..host_end]) && host_end < rest.len()
+            });
+            let versioned = [&b"sh-"[..], b"bash-", b"ksh-"].iter().any(|shell| {
+                name.strip_prefix(*shell).is_some_and(|version| {
+                    version.first().is_some_and(u8::is_ascii_digit) && version.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+                })
+            });
+            named || versioned
+        }
+        b'>' => {
+            let path = name.strip_prefix(b"PS ").unwrap_or(name);
+            matches!(path, [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic())
+                && !path.iter().any(|byte| b"<>\"|*?\0".contains(byte))
+        }
+        _ => false,
+    };
+    is_prompt.then(|| quote(line))
+}
+
+fn is_word(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.len() <= 64 && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-$\\".contains(byte))
+}
+
+/// Drops the terminal's control sequences that prompts are coloured and titled with (ECMA-48).
+fn without_escapes(line: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = match (byte, tail) {
+            (0x1b, [b'[', tail @ ..]) => {
+                let end = tail.iter().position(|byte| (0x40..0x7f).contains(byte)).map_or(tail.len(), |end| end + 1);
+                &tail[end..]
+            }
+            (0x1b, [b']', tail @ ..]) => {
+                let end = tail.iter().position(|&byte| byte == 0x07).map_or(tail.len(), |end| end + 1);
+                &tail[end..]
+            }
+            _ => {
+                plain.push(byte);
+                tail
+            }
+        };
+    }
+    plain
+}
+
+/// One short line that is a command people type when they find themselves in a shell.
+fn command(payload: &Payload<'_>) -> Option<String> {
+    let bytes = text(payload).filter(|bytes| bytes.len() <= MAX_COMMAND)?;
+    let line = bytes.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line))?;
+    let known = COMMANDS.contains(&line) || COMMAND_PREFIXES.iter().any(|prefix| line.starts_with(prefix));
+    (known && !line.contains(&b'\n')).then(|| quote(line))
+}
+
+const CLEAR_TEXT: &str = "Seen in clear text at the edge of a message; whoever sends it is the side on which the shell runs.";
+
+pub const IDENTITY: Signature = Signature {
+    id: "shell.identity",
+    protocol: "shell",
+    about: "The answer of the UNIX command id (uid=0(root) gid=0(root) …) at the start of a line.",
+    class: Class::Suspicious,
+    weight: Weight::DECISIVE,
+    attack: Some("T1059.004"),
+    sender: Sender::Either,
+    see: identity,
+    hits: &[
+        (Transport::Tcp, b"uid=0(root) gid=0(root) groups=0(root)\n"),
+        (Transport::Tcp, b"id\r\nuid=33(www-data) gid=33(www-data)\r\n$ "),
+    ],
+    misses: &[
+        (Transport::Tcp, b"HTTP/1.0 200 OK\r\n\r\nuid=0(root) gid=0(root)\n"),
+        (Transport::Tcp, b"user uid=0(root) gid=0(root)"),
+        (Transport::Tcp, b"uid=0 gid=0"),
+        (Transport::Udp, b"uid=0(root) gid=0(root)"),
+    ],
+};
+
+pub const SYSTEM: Signature = Signature {
+    id: "shell.system",
+    protocol: "shell",
+    about: "The answer of the UNIX command uname -a at the start of a message.",
+    class: Class::Suspicious,
+    weight: Weight::MODERATE,
+    attack: Some("T1059.004"),
+    sender: Sender::Either,
+    see: system,
+    hits: &[(Transport::Tcp, b"Linux host 6.1.0-18-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1 x86_64 GNU/Linux\n")],
+    misses: &[(Transport::Tcp, b"Linux\n"), (Transport::Tcp, b"Linux is a kernel that many people use every day\n")],
+};
+
+pub const ACCOUNTS: Signature = Signature {
+    id: "shell.accounts",
+    protocol: "shell",
+    about: "The first line of /etc/passwd or /etc/shadow at the start of a message.",
+    class: Class::Suspicious,
+    weight: Weight::STRONG,
+    attack: Some("T1003.008"),
+    sender: Sender::Either,
+    see: accounts,
+    hits: &[(Transport::Tcp, b"root:x:0:0:root:/root:/bin/bash\nbin:x:1:1::/:/bin/false\n")],
+    misses: &[(Transport::Tcp, b"root: x\n"), (Transport::Tcp, b"user root:x:0:0:root:/root:/bin/sh\n")],
+};
+
+pub const BANNER: Signature = Signature {
+    id: "shell.banner",
+    protocol: "shell",
+    about: "What a shell prints when it starts on a connection instead of a terminal, or the first line of a Windows shell.",
+    class: Class::Suspicious,
+    weight: Weight::DECISIVE,
+    attack: Some("T1059"),
+    sender: Sender::Either,
+    see: banner,
+    hits: &[
+        (Transport::Tcp, b"bash: cannot set terminal process group (812): Inappropriate ioctl for device\n"),
+        (Transport::Tcp, b"/bin/sh: 0: can't access tty; job control turned off\n# "),
+        (Transport::Tcp, b"Microsoft Windows [Version 10.0.19045.3803]\r\n(c) Microsoft Corporation."),
+    ],
+    misses: &[(Transport::Tcp, b"Microsoft Windows is a system\r\n"), (Transport::Tcp, b"Welcome to bash\n")],
+};
+
+pub const PROMPT: Signature = Signature {
+    id: "shell.prompt",
+    protocol: "shell",
+    about: "A shell prompt at the end of a message: user@host:dir$, [user@host dir]#, bash-5.2$, C:\\dir> or PS C:\\dir>.",
+    class: Class::Suspicious,
+    weight: Weight::STRONG,
+    attack: Some("T1059"),
+    sender: Sender::Either,
+    see: prompt,
+    hits: &[
+        (Transport::Tcp, b"root@victim:~# "),
+        (Transport::Tcp, b"\x1b]0;a@b: /\x07\x1b[01;32ma@b\x1b[00m:\x1b[01;34m/\x1b[00m$ "),
+        (Transport::Tcp, b"[web@host html]$ "),
+        (Transport::Tcp, b"total 0\nbash-5.2$ "),
+        (Transport::Tcp, b"\r\nC:\\Windows\\system32>"),
+        (Transport::Tcp, b"PS C:\\Users\\me> "),
+    ],
+    misses: &[
+        (Transport::Tcp, b"220 mail@host.test ready $"),
+        (Transport::Tcp, b"price: 10$ "),
+        (Transport::Tcp, b"<a@b.test>"),
+        (Transport::Tcp, b"# "),
+        (Transport::Tcp, b"FTP> "),
+    ],
+};
+
+pub const COMMAND: Signature = Signature {
+    id: "shell.command",
+    protocol: "shell",
+    about: "A message that is one line, and that line a command for looking around in a system. Weak alone: people type such lines \
+into harmless consoles too.",
+    class: Class::Suspicious,
+    weight: Weight::HINT,
+    attack: Some("T1059"),
+    sender: Sender::Either,
+    see: command,
+    hits: &[(Transport::Tcp, b"id\n"), (Transport::Tcp, b"cat /etc/passwd\r\n"), (Transport::Tcp, b"ipconfig /all\r\n")],
+    misses: &[(Transport::Tcp, b"id"), (Transport::Tcp, b"identify yourself\n"), (Transport::Tcp, b"PING\r\n"), (Transport::Tcp, CLEAR_TEXT.as_bytes())],
+};

@@ -1,0 +1,201 @@
+//! A byte stream in large blocks, read on this thread or ahead on another. Every block has room in front, so that a
+//! record that straddles two blocks is put together by moving its head alone. Knows no format.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+/// What is read at once: as much as stays in a second-level cache.
+const BLOCK: usize = 256 * 1024;
+/// Room in front of a block: no record that is held whole may be longer.
+pub const MAX_HELD: usize = 512 * 1024;
+/// Blocks that are read ahead.
+const AHEAD: usize = 4;
+
+/// A stream's bytes from `start` to `end` of a buffer.
+struct Block {
+    buffer: Vec<u8>,
+    end: usize,
+}
+
+/// A window onto a byte stream.
+pub struct Blocks {
+    supply: Supply,
+    block: Block,
+    start: usize,
+    /// Bytes of the stream that were consumed.
+    consumed: u64,
+    ended: bool,
+}
+
+enum Supply {
+    Here { reader: Box<dyn Read + Send>, spare: Option<Vec<u8>> },
+    Ahead { filled: Receiver<io::Result<Block>>, empty: SyncSender<Vec<u8>> },
+}
+
+impl Blocks {
+    #[must_use]
+    pub fn new(reader: Box<dyn Read + Send>, read_ahead: bool) -> Self {
+        let supply = if read_ahead { ahead(reader) } else { Supply::Here { reader, spare: Some(new_buffer()) } };
+        Blocks { supply, block: Block { buffer: new_buffer(), end: MAX_HELD }, start: MAX_HELD, consumed: 0, ended: false }
+    }
+
+    /// What is there of the stream from here on.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.block.buffer[self.start..self.block.end]
+    }
+
+    /// Bytes of the stream before [`Blocks::bytes`].
+    #[inline]
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.consumed
+    }
+
+    /// Moves on by `len` of the bytes that are there.
+    #[inline]
+    pub fn consume(&mut self, len: usize) {
+        let len = len.min(self.block.end - self.start);
+        self.start += len;
+        self.consumed += len as u64;
+    }
+
+    /// Sees that at least `len` bytes are there, unless the stream ends before. `len` is at most [`MAX_HELD`].
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn want(&mut self, len: usize) -> io::Result<bool> {
+        debug_assert!(len <= MAX_HELD);
+        while self.block.end - self.start < len && !self.ended {
+            self.refill()?;
+        }
+        Ok(self.block.end - self.start >= len)
+    }
+
+    /// Moves on by any length, without holding the bytes. Gives what the stream was short of.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn skip(&mut self, mut len: u64) -> io::Result<u64> {
+        while len > 0 {
+            let here = usize::try_from(len).unwrap_or(usize::MAX).min(self.block.end - self.start);
+            self.consume(here);
+            len -= here as u64;
+            if len > 0 && !self.want(1)? {
+                break;
+            }
+        }
+        Ok(len)
+    }
+
+    /// Takes the next block, with what is left of this one in front of it.
+    fn refill(&mut self) -> io::Result<()> {
+        let tail = self.block.end - self.start;
+        // Small reads (a pipe, a slow disk) are gathered in the same buffer while there is room.
+        let next = match &mut self.supply {
+            Supply::Here { reader, spare } => {
+                let mut buffer = spare.take().unwrap_or_else(new_buffer);
+                match read_some(reader, &mut buffer[MAX_HELD..]) {
+                    Ok(read) => Block { buffer, end: MAX_HELD + read },
+                    Err(error) => {
+                        self.ended = true;
+                        return Err(error);
+                    }
+                }
+            }
+            Supply::Ahead { filled, .. } => match filled.recv() {
+                Ok(Ok(block)) => block,
+                Ok(Err(error)) => {
+                    self.ended = true;
+                    return Err(error);
+                }
+                Err(_) => Block { buffer: new_buffer(), end: MAX_HELD }, // the other thread has come to the end
+            },
+        };
+        if next.end == MAX_HELD {
+            self.ended = true;
+            return Ok(());
+        }
+        let mut old = std::mem::replace(&mut self.block, next);
+        self.block.buffer[MAX_HELD - tail..MAX_HELD].copy_from_slice(&old.buffer[self.start..old.end]);
+        self.start = MAX_HELD - tail;
+        old.end = MAX_HELD;
+        match &mut self.supply {
+            Supply::Here { spare, .. } => *spare = Some(old.buffer),
+            Supply::Ahead { empty, .. } => drop(empty.try_send(old.buffer)), // none wanted: the other thread has ended
+        }
+        Ok(())
+    }
+}
+
+fn new_buffer() -> Vec<u8> {
+    vec![0; MAX_HELD + BLOCK]
+}
+
+/// Reads until the block is full or the stream ends; an error after some bytes comes with the next call.
+fn read_some(reader: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(block) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// Starts a thread that fills blocks. It ends with the stream, on an error, or when nobody takes its blocks any more.
+fn ahead(mut reader: Box<dyn Read + Send>) -> Supply {
+    let (filled_sender, filled) = sync_channel(AHEAD);
+    let (empty, empty_receiver) = sync_channel::<Vec<u8>>(AHEAD * 2);
+    thread::spawn(move || {
+        loop {
+            let mut buffer = empty_receiver.try_recv().unwrap_or_else(|_| new_buffer());
+            let block = read_some(&mut reader, &mut buffer[MAX_HELD..]).map(|read| Block { buffer, end: MAX_HELD + read });
+            let last = block.as_ref().map_or(true, |block| block.end == MAX_HELD);
+            if filled_sender.send(block).is_err() || last {
+                return;
+            }
+        }
+    });
+    Supply::Ahead { filled, empty }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its bytes in pieces of at most `step`.
+    struct Slow(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let len = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..len])
+        }
+    }
+
+    #[test]
+    fn every_byte_comes_once_and_in_order_however_it_was_read() {
+        let bytes: Vec<u8> = (0..1_500_000u32).map(|n| (n % 251) as u8).collect();
+        for (read_ahead, step, want) in [(false, 70_001, 100_003), (true, 1 << 20, 65_537), (true, 13_001, 400_000), (false, 9, 20)] {
+            let bytes = &bytes[..bytes.len().min(step * 1000)];
+            let mut blocks = Blocks::new(Box::new(Slow(io::Cursor::new(bytes.to_vec()), step)), read_ahead);
+            let mut seen = Vec::new();
+            while blocks.want(want).expect("no error") {
+                seen.extend_from_slice(&blocks.bytes()[..want]);
+                blocks.consume(want);
+            }
+            seen.extend_from_slice(blocks.bytes());
+            assert!(seen == bytes, "{read_ahead} {step} {want}");
+            assert_eq!(blocks.offset() as usize, bytes.len() / want * want);
+        }
+    }
+
+    #[test]
+    fn a_skip_says_what_was_missing() {
+        let mut blocks = Blocks::new(Box::new(io::Cursor::new(vec![7; 1000])), false);
+        assert_eq!(blocks.skip(990).expect("no error"), 0);
+        assert_eq!(blocks.skip(u64::MAX).expect("no error"), u64::MAX - 10);
+    }
+}

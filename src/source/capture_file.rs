@@ -1,0 +1,219 @@
+//! A capture file of either format, read record by record. What is wrong with it ends up in its [`Input`] note: the frames
+//! before the fault have been given by then.
+
+use super::blocks::Blocks;
+use super::{BytesRead, Options, pcap, pcapng};
+use crate::error::Error;
+use crate::frame::{Frame, FrameRef, LinkType, Timestamp};
+use crate::packet::Skip;
+use crate::report::{Input, Status};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::atomic::Ordering;
+
+/// The longest frame that is believed: libpcap's largest snap length.
+pub(super) const MAX_CAPTURED: usize = 262_144;
+
+/// A record that is numbered as a frame.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    Frame(Frame<'a>),
+    /// It has a number, and cannot be looked into.
+    Unreadable(Skip),
+}
+
+/// The file formats, told by their first four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pcap,
+    Pcapng,
+}
+
+impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Kind::Pcap => "pcap",
+            Kind::Pcapng => "pcapng",
+        }
+    }
+}
+
+pub(super) fn recognise(magic: &[u8]) -> Option<Kind> {
+    match magic {
+        [0xa1, 0xb2, 0xc3, 0xd4, ..] | [0xd4, 0xc3, 0xb2, 0xa1, ..] | [0xa1, 0xb2, 0x3c, 0x4d, ..] | [0x4d, 0x3c, 0xb2, 0xa1, ..] => {
+            Some(Kind::Pcap)
+        }
+        // Kuznetsov's variant with longer record headers
+        [0xa1, 0xb2, 0xcd, 0x34, ..] | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Kind::Pcap),
+        [0x0a, 0x0d, 0x0d, 0x0a, ..] => Some(Kind::Pcapng),
+        _ => None,
+    }
+}
+
+/// Why reading ended before the end.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Truncated(String),
+    Corrupt(String),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Fault::Io(error)
+    }
+}
+
+/// What both formats need while they read.
+pub(super) struct Tape {
+    pub blocks: Blocks,
+    input: u32,
+    number: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    latest: Timestamp,
+    notes: BTreeMap<&'static str, u64>,
+}
+
+impl Tape {
+    /// Gives a frame its number and counts what is odd about it. `end` bytes from `start` of the window are its own.
+    #[inline]
+    pub fn frame(&mut self, time: Timestamp, link: LinkType, wire_len: u32, bytes: std::ops::Range<usize>) -> Frame<'_> {
+        self.number += 1;
+        if time.is_known() {
+            if time < self.latest {
+                self.note("frames whose time lies before that of an earlier frame", 1);
+            }
+            self.latest = self.latest.max(time);
+            self.first = Some(self.first.map_or(time, |first| first.min(time)));
+            self.last = self.last.max(Some(time));
+        } else {
+            self.note("frames without a time", 1);
+        }
+        if (wire_len as usize) < bytes.len() {
+            self.note("frames longer in the file than they were on the wire", 1);
+        }
+        let bytes = &self.blocks.bytes()[bytes];
+        #[allow(clippy::cast_possible_truncation)] // at most MAX_CAPTURED
+        let wire_len = wire_len.max(bytes.len() as u32);
+        Frame { time, link, wire_len, bytes, at: FrameRef { input: self.input, number: self.number } }
+    }
+
+    pub fn unreadable(&mut self, skip: Skip) -> Record<'static> {
+        self.number += 1;
+        Record::Unreadable(skip)
+    }
+
+    pub fn note(&mut self, what: &'static str, times: u64) {
+        *self.notes.entry(what).or_default() += times;
+    }
+
+    /// The number that the next frame gets.
+    pub fn next_number(&self) -> u64 {
+        self.number + 1
+    }
+
+    /// Sees that `len` bytes are there; says where the file ends when they are not.
+    #[inline]
+    pub fn want(&mut self, len: usize, what: &str) -> Result<(), Fault> {
+        if self.blocks.bytes().len() >= len || self.blocks.want(len)? {
+            return Ok(());
+        }
+        Err(self.truncated(len as u64, what))
+    }
+
+    pub fn truncated(&self, len: u64, what: &str) -> Fault {
+        Fault::Truncated(format!(
+            "the file ends inside {what} {} at byte {}: {} of {len} bytes are there",
+            self.next_number(),
+            self.blocks.offset(),
+            self.blocks.bytes().len(),
+        ))
+    }
+
+    pub fn corrupt(&self, what: &str) -> Fault {
+        Fault::Corrupt(format!("{what}, at packet {}, byte {}", self.next_number(), self.blocks.offset()))
+    }
+
+    /// Whether the stream ends here, between two records.
+    pub fn is_at_end(&mut self) -> Result<bool, Fault> {
+        Ok(self.blocks.bytes().is_empty() && !self.blocks.want(1)?)
+    }
+}
+
+/// A capture that was opened.
+pub struct CaptureFile {
+    name: String,
+    format: String,
+    bytes_read: BytesRead,
+    tape: Tape,
+    layout: Layout,
+}
+
+enum Layout {
+    Pcap(pcap::Layout),
+    Pcapng(pcapng::Layout),
+}
+
+impl CaptureFile {
+    pub(super) fn new(
+        reader: Box<dyn Read + Send>,
+        name: String,
+        format: String,
+        kind: Kind,
+        bytes_read: BytesRead,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let mut tape = Tape {
+            blocks: Blocks::new(reader, options.read_ahead),
+            input: options.input,
+            number: 0,
+            first: None,
+            last: None,
+            latest: Timestamp::UNKNOWN,
+            notes: BTreeMap::new(),
+        };
+        let layout = match kind {
+            Kind::Pcap => pcap::Layout::read(&mut tape).map(Layout::Pcap),
+            Kind::Pcapng => Ok(Layout::Pcapng(pcapng::Layout::default())),
+        };
+        match layout {
+            Ok(layout) => Ok(CaptureFile { name, format, bytes_read, tape, layout }),
+            Err(Fault::Io(source)) => Err(Error::Read { name, source }),
+            Err(Fault::Truncated(problem) | Fault::Corrupt(problem)) => Err(Error::BadHeader { name, problem }),
+        }
+    }
+
+    /// Gives every record to `sink`, in order, and says how it ended.
+    pub fn read(mut self, mut sink: impl FnMut(Record<'_>)) -> Input {
+        let end = match &mut self.layout {
+            Layout::Pcap(layout) => layout.records(&mut self.tape, &mut sink),
+            Layout::Pcapng(layout) => layout.records(&mut self.tape, &mut sink),
+        };
+        let (status, problem) = match end {
+            Ok(()) => (Status::Complete, None),
+            Err(Fault::Truncated(problem)) => (Status::Truncated, Some(problem)),
+            Err(Fault::Corrupt(problem)) => (Status::Corrupt, Some(problem)),
+            Err(Fault::Io(error)) => {
+                let status = match error.kind() {
+                    io::ErrorKind::UnexpectedEof => Status::Truncated,
+                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => Status::Corrupt,
+                    _ => Status::Failed,
+                };
+                let (number, offset) = (self.tape.next_number(), self.tape.blocks.offset());
+                (status, Some(format!("{error}, at packet {number}, byte {offset}")))
+            }
+        };
+        Input {
+            name: self.name,
+            format: self.format,
+            status,
+            problem,
+            frames: self.tape.number,
+            bytes: self.bytes_read.load(Ordering::Relaxed),
+            first: self.tape.first,
+            last: self.tape.last,
+            notes: self.tape.notes,
+        }
+    }
+}
