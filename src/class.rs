@@ -121,8 +121,7 @@ impl Verdict {
         let points = |class| -> u32 {
             evidence.iter().filter(|reason| reason.class == class).map(|reason| u32::from(reason.weight.0)).sum()
         };
-        let severe =
-            evidence.iter().any(|reason| reason.class == Class::Suspicious && reason.weight >= Weight::STRONG);
+        let severe = evidence.iter().any(|reason| reason.class == Class::Suspicious && reason.weight >= Weight::STRONG);
         let suspicious = Confidence::of(points(Class::Suspicious));
         let rpc = Confidence::of(points(Class::LegacyRpc));
         let (class, confidence) = match (suspicious, rpc) {

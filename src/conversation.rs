@@ -169,7 +169,10 @@ impl Conversation {
     pub fn new(key: FlowKey, flow: &Flow, scope: &Scope) -> Self {
         let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
         let mut seen: [Vec<(usize, String, u64, Option<Stamp>)>; 2] = flow.halves.each_ref().map(|half| {
-            half.sightings.iter().map(|(key, seen)| (key.signature, key.detail.to_string(), seen.count, seen.first)).collect()
+            half.sightings
+                .iter()
+                .map(|(key, seen)| (key.signature, key.detail.to_string(), seen.count, seen.first))
+                .collect()
         });
         if key.transport == Transport::Tcp {
             for (index, half) in flow.halves.iter().enumerate() {
@@ -188,9 +191,13 @@ impl Conversation {
         };
         for (index, found) in seen.into_iter().enumerate() {
             let from = if index == server { Side::Server } else { Side::Client };
-            conversation
-                .seen
-                .extend(found.into_iter().map(|(number, detail, count, first)| Seen { number, detail, from, count, first }));
+            conversation.seen.extend(found.into_iter().map(|(number, detail, count, first)| Seen {
+                number,
+                detail,
+                from,
+                count,
+                first,
+            }));
         }
         conversation.seen.sort_by(|a, b| (a.number, a.first, &a.detail).cmp(&(b.number, b.first, &b.detail)));
         conversation.answer = conversation.answered();
@@ -333,7 +340,8 @@ fn roles(
     if let Some(server) = decide(handshake) {
         return (server, Basis::Handshake);
     }
-    let messages = |half: &Traffic| half.remote_calls.as_ref().map_or((0, 0), |calls| (calls.call_messages, calls.reply_messages));
+    let messages =
+        |half: &Traffic| half.remote_calls.as_ref().map_or((0, 0), |calls| (calls.call_messages, calls.reply_messages));
     let rpc = [0, 1].map(|side| messages(&halves[1 - side]).0 + messages(&halves[side]).1);
     if let Some(server) = decide(rpc) {
         return (server, Basis::RpcCall);
@@ -361,7 +369,10 @@ fn roles(
         _ => None,
     };
     let both_spoke = heard.iter().all(Option::is_some);
-    if key.transport == Transport::Udp && both_spoke && let Some(server) = second {
+    if key.transport == Transport::Udp
+        && both_spoke
+        && let Some(server) = second
+    {
         return (server, Basis::EarliestPacket);
     }
     let likely = [0, 1].map(|side| port_likelihood(key, side, scope));

@@ -132,7 +132,10 @@ pub(crate) fn finding(
         program: number,
         name: program::name(number, version).into_owned(),
         version,
-        procedures: procedures.iter().map(|procedure| program::procedure_name(number, version, *procedure).into_owned()).collect(),
+        procedures: procedures
+            .iter()
+            .map(|procedure| program::procedure_name(number, version, *procedure).into_owned())
+            .collect(),
         calls,
         replies: replies_of(number, version),
     });
@@ -156,7 +159,12 @@ pub(crate) fn finding(
         direction_basis: conversations.iter().map(|flow| flow.basis).min().unwrap_or(Basis::EarliestPacket),
         clients_total: clients.len(),
         clients: clients.into_iter().take(MAX_LISTED).collect(),
-        first_seen: conversations.iter().filter_map(Conversation::first).map(|stamp| stamp.time).filter(|time| time.is_known()).min(),
+        first_seen: conversations
+            .iter()
+            .filter_map(Conversation::first)
+            .map(|stamp| stamp.time)
+            .filter(|time| time.is_known())
+            .min(),
         last_seen: conversations.iter().filter_map(Conversation::last).map(|stamp| stamp.time).max(),
         packets: conversations.iter().map(Conversation::packets).sum(),
         bytes: conversations.iter().map(Conversation::bytes).sum(),
@@ -171,8 +179,12 @@ pub(crate) fn finding(
 impl Finding {
     /// The report's order: class, kind, how much it wants a look, points, address, port.
     pub(crate) fn order(&self) -> impl Ord + use<> {
-        let points: u32 =
-            self.evidence.iter().filter(|reason| reason.class == self.class).map(|reason| u32::from(reason.weight.0)).sum();
+        let points: u32 = self
+            .evidence
+            .iter()
+            .filter(|reason| reason.class == self.class)
+            .map(|reason| u32::from(reason.weight.0))
+            .sum();
         let key = (self.address, self.port, self.transport, self.server);
         (self.class, self.kind == Kind::Client, self.state, std::cmp::Reverse(points), key, self.wireshark.clone())
     }
@@ -238,7 +250,9 @@ fn wireshark(kind: Kind, service: &Service, address: IpAddr, conversations: &[Co
     match kind {
         Kind::Service => {
             let (net, end) = (ip(&address), address);
-            format!("({net}.src == {end} && {transport}.srcport == {port}) || ({net}.dst == {end} && {transport}.dstport == {port})")
+            format!(
+                "({net}.src == {end} && {transport}.srcport == {port}) || ({net}.dst == {end} && {transport}.dstport == {port})"
+            )
         }
         Kind::Client => {
             let server = service.end.address;

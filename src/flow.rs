@@ -32,7 +32,8 @@ impl FlowKey {
     #[must_use]
     pub fn of(packet: &Packet<'_>) -> (FlowKey, usize) {
         let (source, destination) = (packet.source, packet.destination);
-        let (ends, sender) = if source <= destination { ([source, destination], 0) } else { ([destination, source], 1) };
+        let (ends, sender) =
+            if source <= destination { ([source, destination], 0) } else { ([destination, source], 1) };
         (FlowKey { transport: packet.transport, ends, tunnel: packet.tunnel }, sender)
     }
 }
@@ -145,9 +146,7 @@ impl Half {
             self.syn_ack += u64::from(syn && ack);
             self.fin += u64::from(fin);
             self.rst += u64::from(rst);
-            self.odd_flags += u64::from(
-                tcp.flags & (flag::SYN | flag::ACK | flag::RST) == 0 || (syn && (fin || rst)),
-            );
+            self.odd_flags += u64::from(tcp.flags & (flag::SYN | flag::ACK | flag::RST) == 0 || (syn && (fin || rst)));
             if syn {
                 self.start = earliest(self.start, Some((stamp, tcp.sequence)));
             }
@@ -167,7 +166,8 @@ impl Half {
             let remote_calls = self.remote_calls.get_or_insert_default();
             calls.iter().for_each(|message| remote_calls.observe(stamp, message));
         }
-        let payload = Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
+        let payload =
+            Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
         for (number, detail) in sightings(&payload) {
             if let Some(sighting) = self.sightings.entry(SightingKey { signature: number, detail: detail.into() }) {
                 sighting.add(stamp);

@@ -41,7 +41,8 @@ pub fn judge(table: &FlowTable, context: &Context<'_>) -> (Vec<Finding>, Apart) 
     }
     let mut findings: Vec<Finding> = scanners.into_iter().map(scanner_finding).collect();
     findings.extend(services.into_iter().map(|(service, flows)| service_finding(service, flows, context)));
-    findings.extend(clients.into_iter().map(|((service, client), flows)| client_finding(service, client, flows, context)));
+    findings
+        .extend(clients.into_iter().map(|((service, client), flows)| client_finding(service, client, flows, context)));
     findings.sort_by(|a, b| a.order().cmp(&b.order()));
     (findings, apart)
 }
@@ -121,14 +122,19 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
 /// A short protocol name, and what the service is in words.
 fn describe(flows: &[Conversation], verdict: &Verdict, state: State) -> (&'static str, String) {
     if let Some(what) = rpc::describe(flows) {
-        let also = verdict.evidence.iter().find(|reason| reason.class == Class::Suspicious && verdict.class == Class::Suspicious);
+        let also = verdict
+            .evidence
+            .iter()
+            .find(|reason| reason.class == Class::Suspicious && verdict.class == Class::Suspicious);
         return ("onc-rpc", also.map_or(what.clone(), |reason| format!("{what}; {}", reason.says)));
     }
     let mut seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).collect();
     seen.sort_by_key(|seen| (seen.signature().class, std::cmp::Reverse(seen.signature().weight), seen.first));
     let protocol = seen.iter().map(|seen| seen.signature().protocol).find(|name| !name.is_empty()).unwrap_or_default();
     let what = match seen.first() {
-        Some(best) if best.signature().class == Class::Suspicious => format!("{}: {}", best.signature().id, best.detail),
+        Some(best) if best.signature().class == Class::Suspicious => {
+            format!("{}: {}", best.signature().id, best.detail)
+        }
         Some(_) => rule::recognised::summary(&seen),
         None => state.what().to_owned(),
     };

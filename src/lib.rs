@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod class;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod conversation;
 pub mod error;
 pub mod finding;
@@ -12,6 +14,7 @@ pub mod glance;
 pub mod judge;
 pub mod link;
 pub mod merge;
+pub mod output;
 pub mod packet;
 pub mod port;
 pub mod registry;

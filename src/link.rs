@@ -11,8 +11,8 @@ const LINK_TYPES: [(u32, &str); 14] = [
     (0, "NULL"),
     (1, "ETHERNET"),
     (9, "PPP"),
-    (12, "RAW"),  // DLT_RAW where a file holds the DLT instead of the LINKTYPE number
-    (14, "RAW"),  // the same on OpenBSD
+    (12, "RAW"), // DLT_RAW where a file holds the DLT instead of the LINKTYPE number
+    (14, "RAW"), // the same on OpenBSD
     (50, "PPP_HDLC"),
     (51, "PPP_ETHER"),
     (101, "RAW"),
@@ -69,7 +69,9 @@ pub fn peel(link: LinkType, bytes: &[u8]) -> Result<&[u8], Skip> {
         // The address family in the byte order of whoever captured; 2 is IPv4 everywhere, IPv6 is 10, 24, 28 or 30.
         0 | 108 => match bytes.first_chunk().ok_or(Skip::Cut)? {
             [2 | 24 | 28 | 30 | 10, 0, 0, 0] | [0, 0, 0, 2 | 24 | 28 | 30 | 10] => Ok(&bytes[4..]),
-            &[a, b, c, d] => Err(Skip::NotIp(if a == 0 { u16::from_be_bytes([c, d]) } else { u16::from_le_bytes([a, b]) })),
+            &[a, b, c, d] => {
+                Err(Skip::NotIp(if a == 0 { u16::from_be_bytes([c, d]) } else { u16::from_le_bytes([a, b]) }))
+            }
         },
         9 => ppp(bytes),
         // Either PPP in HDLC-like framing (RFC 1662) or Cisco's framing, told by the first byte.
@@ -101,7 +103,9 @@ pub fn ether_type(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], Skip> {
             0x8847 | 0x8848 => return mpls(rest),
             0x8864 => return pppoe(rest),
             // IEEE 802.3 with an LLC/SNAP header (RFC 1042)
-            0..0x0600 if rest.starts_with(&[0xaa, 0xaa, 0x03, 0, 0, 0]) => (kind, rest) = (at(rest, 6)?, from(rest, 8)?),
+            0..0x0600 if rest.starts_with(&[0xaa, 0xaa, 0x03, 0, 0, 0]) => {
+                (kind, rest) = (at(rest, 6)?, from(rest, 8)?)
+            }
             0..0x0600 => return Err(Skip::NotIp(0)),
             _ => return Err(Skip::NotIp(kind)),
         }

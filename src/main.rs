@@ -1,1 +1,7 @@
-fn main(){}
+//! The program: everything is in the library, under `cli`.
+
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    gapwatch::cli::main()
+}

@@ -1,12 +1,15 @@
 //! The facts: whose port it is, what an RPC program is called, who is known to have lived on a port.
 //! Tables are embedded as text and read at compile time: a bad row fails the build. Knows no packet.
 
+#[cfg(feature = "cli")]
+pub mod import;
 pub mod lore;
 pub mod program;
 mod rows;
 
 use crate::port::{PortSet, Scope, Transport, WELL_KNOWN_END};
-use rows::{BadRow, ranged, text_of};
+pub use rows::BadRow;
+use rows::{ranged, text_of};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -123,14 +126,7 @@ impl Registry {
         let line = self.text[start..].lines().next().unwrap_or_default();
         let mut fields = line.split('\t').skip(3);
         let mut next = || fields.next().unwrap_or_default();
-        Some(Entry {
-            status,
-            kind: next(),
-            names: next(),
-            description: next(),
-            since: next(),
-            remark: next(),
-        })
+        Some(Entry { status, kind: next(), names: next(), description: next(), since: next(), remark: next() })
     }
 
     /// The service name of an assigned port; empty otherwise.
@@ -266,7 +262,8 @@ mod tests {
         let broken = PORTS.replace("817", "8l7").replace("811-827", "811-82x");
         let error = Registry::read(broken).expect_err("a port that is no number");
         assert!(error.to_string().contains("byte"), "{error}");
-        let missing: String = PORTS.lines().filter(|line| !line.starts_with("80\t")).map(|l| format!("{l}\n")).collect();
+        let missing: String =
+            PORTS.lines().filter(|line| !line.starts_with("80\t")).map(|l| format!("{l}\n")).collect();
         assert!(Registry::read(missing).is_err(), "port 80 has no row");
     }
 }

@@ -3,12 +3,12 @@
 use crate::finding::Finding;
 use crate::frame::Timestamp;
 use crate::judge;
-use crate::rule::Context;
 use crate::port::Transport;
 use crate::registry::Registry;
+use crate::rule::Context;
 use crate::table::FlowTable;
-use serde::Serialize;
 use crate::words::ranges;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 pub const SCHEMA: &str = "gapwatch.report/1";

@@ -37,10 +37,22 @@ pub const ALL: &[About] = &[
     reserved_client::ABOUT,
     sweep::ABOUT,
     lore::ABOUT,
-    About { id: "unexplained", about: "Payload was exchanged, and no signature knows it. Not suspicious by itself: look at it.", attack: None },
-    About { id: "no-payload", about: "Connections came about, and the capture holds no payload of them.", attack: None },
+    About {
+        id: "unexplained",
+        about: "Payload was exchanged, and no signature knows it. Not suspicious by itself: look at it.",
+        attack: None,
+    },
+    About {
+        id: "no-payload",
+        about: "Connections came about, and the capture holds no payload of them.",
+        attack: None,
+    },
     About { id: "refused", about: "The port answered with a reset: nobody listens there.", attack: None },
-    About { id: "unanswered", about: "Somebody asked, and nobody answered; or the answers are not in the capture.", attack: None },
+    About {
+        id: "unanswered",
+        about: "Somebody asked, and nobody answered; or the answers are not in the capture.",
+        attack: None,
+    },
 ];
 
 /// The reasons for a service.

@@ -79,10 +79,8 @@ pub fn find(paths: &[PathBuf]) -> Found {
         files.extend(inside);
     }
     let mut seen = BTreeSet::new();
-    found.files = files
-        .into_iter()
-        .filter(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())))
-        .collect();
+    found.files =
+        files.into_iter().filter(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone()))).collect();
     found
 }
 
@@ -128,7 +126,10 @@ impl Scan {
         } else {
             thread::scope(|scope| {
                 let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-                handles.into_iter().map(|handle| handle.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))).collect()
+                handles
+                    .into_iter()
+                    .map(|handle| handle.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
+                    .collect()
             })
         };
         let mut table = self.table();

@@ -65,7 +65,8 @@ pub fn from_reader(reader: Box<dyn Read + Send>, name: String, options: &Options
             return Err(Error::Empty { name });
         }
         if let Some((compression, unzipped)) = unzip::open(&magic, &mut reader) {
-            reader = unzipped.map_err(|error| Error::BadHeader { name: name.clone(), problem: format!("{compression}: {error}") })?;
+            reader = unzipped
+                .map_err(|error| Error::BadHeader { name: name.clone(), problem: format!("{compression}: {error}") })?;
             format = format!(", {compression}{format}");
             continue;
         }

@@ -7,8 +7,8 @@ use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
 use crate::packet::{self, Packet, Skip};
 use crate::port::Scope;
-use crate::signature::rpc::{self, Message};
 use crate::signature::Payload;
+use crate::signature::rpc::{self, Message};
 use crate::tunnel;
 use std::collections::BTreeMap;
 
@@ -176,13 +176,14 @@ impl FlowTable {
         Tier::ALL.into_iter().flat_map(move |tier| {
             let earlier = &self.tiers[..tier as usize];
             let later = &self.tiers[tier as usize + 1..];
-            self.tiers[tier as usize].iter().filter(move |(key, _)| earlier.iter().all(|tier| tier.get(key).is_none())).map(
-                move |(key, flow)| {
+            self.tiers[tier as usize]
+                .iter()
+                .filter(move |(key, _)| earlier.iter().all(|tier| tier.get(key).is_none()))
+                .map(move |(key, flow)| {
                     let mut flow = flow.clone();
                     later.iter().filter_map(|tier| tier.get(key)).for_each(|more| flow.merge(more.clone()));
                     (*key, flow)
-                },
-            )
+                })
         })
     }
 

@@ -134,7 +134,10 @@ mod tests {
             (in_ip(4, IP), Kind::Ipip),
             (in_ip(47, &[&[0, 0, 8, 0][..], IP].concat()), Kind::Gre),
             (in_ip(47, &[&[0x30, 0, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8][..], IP].concat()), Kind::Gre),
-            (in_ip(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0][..], &ethernet].concat()), Kind::Erspan),
+            (
+                in_ip(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0][..], &ethernet].concat()),
+                Kind::Erspan,
+            ),
             (in_udp(4789, &[&[8, 0, 0, 0, 0, 0, 7, 0][..], &ethernet].concat()), Kind::Vxlan),
             (in_udp(6081, &[&[1, 0, 0x65, 0x58, 0, 0, 7, 0, 9, 9, 9, 9][..], &ethernet].concat()), Kind::Geneve),
             (in_udp(2152, &[&[0x30, 0xff, 0, 4, 0, 0, 0, 9][..], IP].concat()), Kind::Gtpu),

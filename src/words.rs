@@ -40,8 +40,10 @@ pub fn ranges(ports: impl Iterator<Item = u16>) -> String {
             _ => runs.push((port, port)),
         }
     }
-    let names: Vec<String> =
-        runs.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") }).collect();
+    let names: Vec<String> = runs
+        .iter()
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") })
+        .collect();
     names.join(",")
 }
 

@@ -86,7 +86,8 @@ impl Opening {
         // Sequence numbers wrap (RFC 9293, section 3.4): distances are taken from a base, half the space either way.
         let base = start.map_or(first.sequence, |start| start.wrapping_add(1));
         let distance = |chunk: &Chunk| chunk.sequence.wrapping_sub(base).cast_signed();
-        let mut order: Vec<&Chunk> = self.chunks.iter().filter(|chunk| start.is_none() || distance(chunk) >= 0).collect();
+        let mut order: Vec<&Chunk> =
+            self.chunks.iter().filter(|chunk| start.is_none() || distance(chunk) >= 0).collect();
         order.sort_by_key(|chunk| (distance(chunk), chunk.stamp));
         let mut at = order.first().map_or(0, |chunk| if start.is_some() { 0 } else { distance(chunk) });
         let mut stream = Stream { from_start: start.is_some(), ..Stream::default() };
@@ -96,7 +97,8 @@ impl Opening {
                 break;
             }
             // Bytes that were seen before are not taken again: the first copy counts.
-            let Some(new) = usize::try_from(-gap).ok().and_then(|seen| chunk.bytes.get(seen..)).filter(|new| !new.is_empty())
+            let Some(new) =
+                usize::try_from(-gap).ok().and_then(|seen| chunk.bytes.get(seen..)).filter(|new| !new.is_empty())
             else {
                 continue;
             };
@@ -163,7 +165,8 @@ mod tests {
 
     #[test]
     fn bytes_are_put_together_by_sequence_number_over_the_wrap() {
-        let parts = [chunk(3, 1, b"late"), chunk(1, u32::MAX - 1, b"abc"), chunk(2, u32::MAX - 1, b"ab"), chunk(4, 9, b"gap")];
+        let parts =
+            [chunk(3, 1, b"late"), chunk(1, u32::MAX - 1, b"abc"), chunk(2, u32::MAX - 1, b"ab"), chunk(4, 9, b"gap")];
         let stream = opening(&parts).stream(Some(u32::MAX - 2));
         assert_eq!(stream.bytes, b"abclate");
         assert!(stream.from_start);

@@ -26,7 +26,8 @@ pub struct Lore {
 pub fn of(transport: Transport, port: u16) -> impl Iterator<Item = Lore> {
     all().filter(move |lore| {
         let (first, last) = lore.ports.split_once('-').unwrap_or((lore.ports, lore.ports));
-        let within = first.parse().is_ok_and(|first: u16| first <= port) && last.parse().is_ok_and(|last: u16| port <= last);
+        let within =
+            first.parse().is_ok_and(|first: u16| first <= port) && last.parse().is_ok_and(|last: u16| port <= last);
         within && (lore.transport == "*" || lore.transport == transport.name())
     })
 }
@@ -48,7 +49,8 @@ const fn count() -> Option<usize> {
     while at < text.len() {
         let Some(row) = ranged(text, at) else { return None };
         if row.ports.is_some() {
-            let known = matches!(text_of(text, row.third), b"range" | b"legacy" | b"vendor" | b"unofficial" | b"malware");
+            let known =
+                matches!(text_of(text, row.third), b"range" | b"legacy" | b"vendor" | b"unofficial" | b"malware");
             if row.fields != 5 || !known {
                 return None;
             }

@@ -20,13 +20,18 @@ pub struct Program {
 }
 
 impl Program {
+    /// Number and name of every procedure that the table knows.
+    pub fn procedures(&self) -> impl Iterator<Item = (u32, &'static str)> + use<> {
+        self.procedures.split(';').filter_map(|item| {
+            let (number, name) = item.split_once('=')?;
+            Some((number.parse().ok()?, name))
+        })
+    }
+
     /// The name of a procedure, where the table has one.
     #[must_use]
     pub fn procedure(&self, number: u32) -> Option<&'static str> {
-        self.procedures.split(';').find_map(|item| {
-            let (value, name) = item.split_once('=')?;
-            (value.parse() == Ok(number)).then_some(name)
-        })
+        self.procedures().find(|(known, _)| *known == number).map(|(_, name)| name)
     }
 }
 
@@ -48,7 +53,9 @@ pub fn all() -> impl Iterator<Item = Program> {
 /// The row of this version, or any row of the program where the version is not in the table.
 #[must_use]
 pub fn find(number: u32, version: u32) -> Option<Program> {
-    all().find(|row| row.number == number && row.version == Some(version)).or_else(|| all().find(|row| row.number == number))
+    all()
+        .find(|row| row.number == number && row.version == Some(version))
+        .or_else(|| all().find(|row| row.number == number))
 }
 
 /// The short name of a program, or its number with the range it lies in (RFC 5531, section 13.3).

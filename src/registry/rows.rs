@@ -11,7 +11,11 @@ pub struct BadRow {
 
 impl fmt::Display for BadRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the row at byte {} does not fit the table (wrong field, a pair given twice, or a pair missing)", self.byte)
+        write!(
+            f,
+            "the row at byte {} does not fit the table (wrong field, a pair given twice, or a pair missing)",
+            self.byte
+        )
     }
 }
 

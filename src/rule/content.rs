@@ -19,23 +19,26 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
             by_signature.entry(seen.number).or_default().push(seen);
         }
     }
-    by_signature.into_values().filter_map(|mut seen| {
-        seen.sort_by(|a, b| (a.first, &a.detail).cmp(&(b.first, &b.detail)));
-        let first = *seen.first()?;
-        let times: u64 = seen.iter().map(|seen| seen.count).sum();
-        let from = match first.from {
-            Side::Client => "the client",
-            Side::Server => "the server",
-        };
-        let times = if times == 1 { String::new() } else { format!(" (seen {times} times)") };
-        let signature = first.signature();
-        Some(Evidence {
-            by: signature.id,
-            class: signature.class,
-            weight: signature.weight,
-            says: format!("{from} sent “{}”{times}", first.detail),
-            frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
-            attack: signature.attack,
+    by_signature
+        .into_values()
+        .filter_map(|mut seen| {
+            seen.sort_by(|a, b| (a.first, &a.detail).cmp(&(b.first, &b.detail)));
+            let first = *seen.first()?;
+            let times: u64 = seen.iter().map(|seen| seen.count).sum();
+            let from = match first.from {
+                Side::Client => "the client",
+                Side::Server => "the server",
+            };
+            let times = if times == 1 { String::new() } else { format!(" (seen {times} times)") };
+            let signature = first.signature();
+            Some(Evidence {
+                by: signature.id,
+                class: signature.class,
+                weight: signature.weight,
+                says: format!("{from} sent “{}”{times}", first.detail),
+                frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
+                attack: signature.attack,
+            })
         })
-    }).collect()
+        .collect()
 }

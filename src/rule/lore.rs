@@ -1,9 +1,9 @@
 //! Who is known to have lived on the port: said for the reader, decides nothing.
 
 use super::About;
-use crate::class::{Class, Evidence, Weight};
-use crate::conversation::{Service};
 use super::Context;
+use crate::class::{Class, Evidence, Weight};
+use crate::conversation::Service;
 use crate::registry::lore;
 
 pub const ABOUT: About = About {

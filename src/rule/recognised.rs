@@ -41,14 +41,17 @@ pub fn names(flows: &[Conversation]) -> Vec<Evidence> {
     for seen in flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.signature().class == Class::Custom) {
         by_signature.entry(seen.number).or_default().push(seen);
     }
-    by_signature.into_values().map(|seen| Evidence {
-        by: seen[0].signature().id,
-        class: Class::Custom,
-        weight: seen[0].signature().weight,
-        says: format!("{}: {}", seen[0].signature().protocol, details(&seen)),
-        frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
-        attack: None,
-    }).collect()
+    by_signature
+        .into_values()
+        .map(|seen| Evidence {
+            by: seen[0].signature().id,
+            class: Class::Custom,
+            weight: seen[0].signature().weight,
+            says: format!("{}: {}", seen[0].signature().protocol, details(&seen)),
+            frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
+            attack: None,
+        })
+        .collect()
 }
 
 /// `tls: TLS 1.3, server name odd.test; ssh: …` for the report's one line.
@@ -57,7 +60,8 @@ pub fn summary(seen: &[&Seen]) -> String {
     for seen in seen.iter().filter(|seen| seen.signature().class == Class::Custom) {
         by_protocol.entry(seen.signature().protocol).or_default().push(seen);
     }
-    let parts: Vec<String> = by_protocol.into_iter().map(|(name, seen)| format!("{name}: {}", details(&seen))).collect();
+    let parts: Vec<String> =
+        by_protocol.into_iter().map(|(name, seen)| format!("{name}: {}", details(&seen))).collect();
     parts.join("; ")
 }
 
@@ -68,7 +72,8 @@ fn protocols(flows: &[Conversation]) -> BTreeMap<&'static str, ()> {
 
 /// The first two different things seen, and how many more there were.
 fn details(seen: &[&Seen]) -> String {
-    let mut order: Vec<(Option<crate::frame::Stamp>, &str)> = seen.iter().map(|seen| (seen.first, seen.detail.as_str())).collect();
+    let mut order: Vec<(Option<crate::frame::Stamp>, &str)> =
+        seen.iter().map(|seen| (seen.first, seen.detail.as_str())).collect();
     order.sort_unstable();
     let mut distinct: Vec<&str> = Vec::new();
     for (_, detail) in order {

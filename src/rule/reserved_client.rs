@@ -1,9 +1,9 @@
 //! Clients that send from a reserved source port (bindresvport, rresvport): the port is the client's, not a service.
 
 use super::About;
+use super::Context;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
-use super::Context;
 use std::collections::BTreeSet;
 
 pub const ABOUT: About = About {

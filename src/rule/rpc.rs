@@ -2,9 +2,9 @@
 
 use super::About;
 use crate::class::{Class, Evidence, Weight};
+use crate::conversation::{Conversation, first_frames};
 use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
-use crate::conversation::{Conversation, first_frames};
 use crate::registry::program;
 use crate::signature::rpc::Outcome;
 use crate::words::count_u64;
@@ -132,7 +132,9 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         }];
     }
     let mut says = match (sum.calls, sum.replies) {
-        (0, replies) => format!("{} and no call: one direction only is in the capture", count_u64(replies, "RPC reply")),
+        (0, replies) => {
+            format!("{} and no call: one direction only is in the capture", count_u64(replies, "RPC reply"))
+        }
         (calls, 0) => format!("{} and no reply", count_u64(calls, "RPC call")),
         (calls, replies) => {
             let of = if sum.sampled { " of those kept" } else { "" };
@@ -175,7 +177,11 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 pub fn describe(flows: &[Conversation]) -> Option<String> {
     let sum = sum(flows);
     (weigh(&sum, flows) >= Weight::STRONG).then(|| {
-        if sum.procedures.is_empty() { "ONC RPC, program unknown: no call was captured".to_owned() } else { programs(&sum) }
+        if sum.procedures.is_empty() {
+            "ONC RPC, program unknown: no call was captured".to_owned()
+        } else {
+            programs(&sum)
+        }
     })
 }
 
@@ -190,18 +196,26 @@ fn programs(sum: &Sum) -> String {
         (std::cmp::Reverse(procedures.iter().map(|(count, _)| count).sum::<u64>()), *program, *version)
     });
     let total = order.len();
-    let mut parts: Vec<String> = order.into_iter().take(MAX_PROGRAMS).map(|((number, version), mut procedures)| {
-        procedures.sort_by_key(|(count, procedure)| (std::cmp::Reverse(*count), *procedure));
-        let more = procedures.len().saturating_sub(MAX_NAMED);
-        let mut names: Vec<String> = procedures.iter().take(MAX_NAMED).map(|(count, procedure)| {
-            let name = program::procedure_name(number, version, *procedure);
-            if *count == 1 { name.into_owned() } else { format!("{name} ×{count}") }
-        }).collect();
-        if more > 0 {
-            names.push(format!("{more} more"));
-        }
-        format!("{} v{version} ({})", program::name(number, version), names.join(", "))
-    }).collect();
+    let mut parts: Vec<String> = order
+        .into_iter()
+        .take(MAX_PROGRAMS)
+        .map(|((number, version), mut procedures)| {
+            procedures.sort_by_key(|(count, procedure)| (std::cmp::Reverse(*count), *procedure));
+            let more = procedures.len().saturating_sub(MAX_NAMED);
+            let mut names: Vec<String> = procedures
+                .iter()
+                .take(MAX_NAMED)
+                .map(|(count, procedure)| {
+                    let name = program::procedure_name(number, version, *procedure);
+                    if *count == 1 { name.into_owned() } else { format!("{name} ×{count}") }
+                })
+                .collect();
+            if more > 0 {
+                names.push(format!("{more} more"));
+            }
+            format!("{} v{version} ({})", program::name(number, version), names.join(", "))
+        })
+        .collect();
     if total > MAX_PROGRAMS {
         parts.push(format!("{} more programs", total - MAX_PROGRAMS));
     }
@@ -217,5 +231,8 @@ pub fn by_program(sum: &Sum) -> Vec<(u32, u32, BTreeSet<u32>, u64)> {
         entry.0.insert(named.procedure);
         entry.1 += count;
     }
-    programs.into_iter().map(|((program, version), (procedures, calls))| (program, version, procedures, calls)).collect()
+    programs
+        .into_iter()
+        .map(|((program, version), (procedures, calls))| (program, version, procedures, calls))
+        .collect()
 }

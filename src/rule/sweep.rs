@@ -93,7 +93,8 @@ fn is_fruitless(conversation: &Conversation) -> bool {
 /// How sure it is that these probes are a sweep.
 fn weigh(probes: &[Conversation], answered: usize) -> Option<Weight> {
     let services: BTreeSet<Service> = probes.iter().map(Conversation::service).collect();
-    let ports: BTreeSet<(Transport, u16)> = services.iter().map(|service| (service.transport, service.end.port)).collect();
+    let ports: BTreeSet<(Transport, u16)> =
+        services.iter().map(|service| (service.transport, service.end.port)).collect();
     let only_udp_data = probes.iter().all(|probe| probe.key.transport == Transport::Udp && probe.has_payload());
     if only_udp_data && ports.len() < FEW && services.len() < MANY_HOSTS_UDP {
         return None;
@@ -166,7 +167,11 @@ impl Scanner {
             addresses_total: addresses.len(),
             addresses: addresses.into_iter().take(MAX_LISTED).collect(),
             ports: ports.into_iter().collect(),
-            open: open.iter().take(MAX_LISTED).map(|service| format!("{}/{}", service.end, service.transport)).collect(),
+            open: open
+                .iter()
+                .take(MAX_LISTED)
+                .map(|service| format!("{}/{}", service.end, service.transport))
+                .collect(),
         }
     }
 }

@@ -43,9 +43,8 @@ fn kind(bytes: &[u8]) -> Option<&'static str> {
             (matches!(half(16), 1..=4) && half(18) != 0).then_some("ELF executable")
         }
         // magic of either width in either byte order, then a processor type (mach-o/loader.h)
-        [0xfe, 0xed, 0xfa, 0xce | 0xcf, 0 | 1, 0, 0, 7 | 12 | 18] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, 7 | 12 | 18, 0, 0, 0 | 1] => {
-            Some("Mach-O executable")
-        }
+        [0xfe, 0xed, 0xfa, 0xce | 0xcf, 0 | 1, 0, 0, 7 | 12 | 18]
+        | [0xce | 0xcf, 0xfa, 0xed, 0xfe, 7 | 12 | 18, 0, 0, 0 | 1] => Some("Mach-O executable"),
         [b'd', b'e', b'x', b'\n', b'0', b'3', _, 0] => Some("Android executable"),
         _ => None,
     }
@@ -53,7 +52,8 @@ fn kind(bytes: &[u8]) -> Option<&'static str> {
 
 /// Either the new header is where the old one says (PE format, section "MS-DOS stub"), or the stub's message is there.
 fn is_portable(bytes: &[u8]) -> bool {
-    let new_header = bytes.get(0x3c..).and_then(|rest| rest.first_chunk()).map(|four| u32::from_le_bytes(*four) as usize);
+    let new_header =
+        bytes.get(0x3c..).and_then(|rest| rest.first_chunk()).map(|four| u32::from_le_bytes(*four) as usize);
     let signed = new_header.and_then(|at| bytes.get(at..)).is_some_and(|rest| rest.starts_with(b"PE\0\0"));
     signed || memchr::memmem::find(&bytes[..bytes.len().min(STUB_WITHIN)], STUB).is_some()
 }
@@ -62,14 +62,16 @@ fn script(payload: &Payload<'_>) -> Option<String> {
     starts(payload).into_iter().flatten().find_map(|(bytes, place)| {
         let line = first_line(bytes);
         let interpreter = line.strip_prefix(b"#!")?.trim_ascii_start();
-        let known = interpreter.starts_with(b"/") && line.len() <= 128 && line.iter().all(|byte| (0x20..0x7f).contains(byte));
+        let known =
+            interpreter.starts_with(b"/") && line.len() <= 128 && line.iter().all(|byte| (0x20..0x7f).contains(byte));
         known.then(|| format!("{}{place}", quote(line)))
     })
 }
 
 const ELF: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";
 const STAGED_ELF: &[u8] = b"\0\x40\x01\0\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";
-const PE: &[u8] = b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0\xb8\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+const PE: &[u8] =
+    b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0\xb8\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
 \0\0\0\0\0\0\0\0\0\0\0\0\x40\0\0\0PE\0\0";
 
 pub const IMAGE: Signature = Signature {
@@ -98,6 +100,9 @@ pub const SCRIPT: Signature = Signature {
     attack: Some("T1105"),
     sender: Sender::Either,
     see: script,
-    hits: &[(Transport::Tcp, b"#!/bin/sh\nrm -rf /tmp/x\n"), (Transport::Tcp, b"HTTP/1.0 200 OK\r\n\r\n#!/usr/bin/env python3\n")],
+    hits: &[
+        (Transport::Tcp, b"#!/bin/sh\nrm -rf /tmp/x\n"),
+        (Transport::Tcp, b"HTTP/1.0 200 OK\r\n\r\n#!/usr/bin/env python3\n"),
+    ],
     misses: &[(Transport::Tcp, b"#!"), (Transport::Tcp, b"# !/bin/sh\n"), (Transport::Tcp, b"#!\x00\x01/\n")],
 };

@@ -6,8 +6,20 @@ use crate::port::Transport;
 
 /// Methods of RFC 9110 and WebDAV.
 const METHODS: [&[u8]; 14] = [
-    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PROPFIND", b"SEARCH",
-    b"REPORT", b"MKCOL", b"LOCK",
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"PATCH",
+    b"TRACE",
+    b"CONNECT",
+    b"PROPFIND",
+    b"SEARCH",
+    b"REPORT",
+    b"MKCOL",
+    b"LOCK",
 ];
 /// A field is looked for in this many bytes, no further.
 const HEAD: usize = 2048;
@@ -30,7 +42,9 @@ fn response(payload: &Payload<'_>) -> Option<String> {
     let line = first_line(payload.bytes);
     let rest = line.strip_prefix(b"HTTP/1.")?;
     let &[version, b' ', a, b, c, ref reason @ ..] = rest else { return None };
-    let is_status = version.is_ascii_digit() && [a, b, c].iter().all(u8::is_ascii_digit) && reason.first().is_none_or(|&b| b == b' ');
+    let is_status = version.is_ascii_digit()
+        && [a, b, c].iter().all(u8::is_ascii_digit)
+        && reason.first().is_none_or(|&b| b == b' ');
     if payload.transport != Transport::Tcp || !is_status {
         return None;
     }
@@ -40,10 +54,12 @@ fn response(payload: &Payload<'_>) -> Option<String> {
 
 /// The value of a header field, its name in lower case.
 fn field<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    head[..head.len().min(HEAD)].split(|&byte| byte == b'\n').skip(1).take_while(|line| line.len() > 1).find_map(|line| {
-        let colon = memchr::memchr(b':', line)?;
-        line[..colon].eq_ignore_ascii_case(name).then(|| line[colon + 1..].trim_ascii())
-    })
+    head[..head.len().min(HEAD)].split(|&byte| byte == b'\n').skip(1).take_while(|line| line.len() > 1).find_map(
+        |line| {
+            let colon = memchr::memchr(b':', line)?;
+            line[..colon].eq_ignore_ascii_case(name).then(|| line[colon + 1..].trim_ascii())
+        },
+    )
 }
 
 /// What follows the head of a message, where both are in these bytes.
@@ -85,7 +101,11 @@ pub const RESPONSE: Signature = Signature {
     sender: Sender::Server,
     see: response,
     hits: &[(Transport::Tcp, b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"), (Transport::Tcp, b"HTTP/1.0 404\r\n")],
-    misses: &[(Transport::Tcp, b"HTTP/2.0 200 OK\r\n"), (Transport::Tcp, b"HTTP/1.1 2000\r\n"), (Transport::Tcp, b"RTSP/1.0 200 OK\r\n")],
+    misses: &[
+        (Transport::Tcp, b"HTTP/2.0 200 OK\r\n"),
+        (Transport::Tcp, b"HTTP/1.1 2000\r\n"),
+        (Transport::Tcp, b"RTSP/1.0 200 OK\r\n"),
+    ],
 };
 
 #[cfg(test)]

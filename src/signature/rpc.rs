@@ -234,9 +234,11 @@ fn describe(payload: &Payload<'_>, wanted: fn(&Body) -> bool) -> Option<String> 
 }
 
 /// Portmapper GETPORT without credential, as a datagram and as a record.
-const GETPORT: &[u8] = b"\x4f\x2c\x10\x07\0\0\0\0\0\0\0\x02\0\x01\x86\xa0\0\0\0\x02\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+const GETPORT: &[u8] =
+    b"\x4f\x2c\x10\x07\0\0\0\0\0\0\0\x02\0\x01\x86\xa0\0\0\0\x02\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
 \0\x01\x86\xa4\0\0\0\x02\0\0\0\x11\0\0\0\0";
-const NULL_RECORD: &[u8] = b"\x80\0\0\x28\x01\x02\x03\x04\0\0\0\0\0\0\0\x02\x0b\xed\x48\xa0\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const NULL_RECORD: &[u8] =
+    b"\x80\0\0\x28\x01\x02\x03\x04\0\0\0\0\0\0\0\x02\x0b\xed\x48\xa0\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const ACCEPTED: &[u8] = b"\x4f\x2c\x10\x07\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\x31";
 const DENIED_RECORD: &[u8] = b"\x80\0\0\x14\x01\x02\x03\x04\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x05";
 
@@ -300,17 +302,25 @@ mod tests {
 
     #[test]
     fn a_record_in_several_fragments_is_one_message() {
-        let fragments =
-            [&[0, 0, 0, 0, 0, 0, 0, 40][..], &NULL_RECORD[4..], &[0, 0, 0, 3, 1, 2, 3, 0x80, 0, 0, 1, 9], DENIED_RECORD];
+        let fragments = [
+            &[0, 0, 0, 0, 0, 0, 0, 40][..],
+            &NULL_RECORD[4..],
+            &[0, 0, 0, 3, 1, 2, 3, 0x80, 0, 0, 1, 9],
+            DENIED_RECORD,
+        ];
         assert_eq!(calls(&fragments.concat(), Transport::Tcp).len(), 2);
     }
 
     #[test]
     fn a_call_that_the_capture_cut_is_believed_as_far_as_it_goes() {
         for cut in 28..NULL_RECORD.len() {
-            let payload = Payload { transport: Transport::Tcp, bytes: &NULL_RECORD[..cut], wire_len: NULL_RECORD.len() };
+            let payload =
+                Payload { transport: Transport::Tcp, bytes: &NULL_RECORD[..cut], wire_len: NULL_RECORD.len() };
             let found: Vec<_> = messages(&payload).collect();
-            assert!(matches!(found[..], [Message { body: Body::Call(Call { cut: true, .. }), .. }]), "{cut}: {found:?}");
+            assert!(
+                matches!(found[..], [Message { body: Body::Call(Call { cut: true, .. }), .. }]),
+                "{cut}: {found:?}"
+            );
         }
         let unfinished = &NULL_RECORD[..36];
         assert!(calls(unfinished, Transport::Udp).is_empty());

@@ -12,17 +12,50 @@ const MAX_COMMAND: usize = 128;
 
 /// Commands that look around a system; alone on a line, whole or as first word.
 const COMMANDS: [&[u8]; 22] = [
-    b"id", b"whoami", b"uname -a", b"hostname", b"pwd", b"ls", b"ls -la", b"ls -l", b"ps aux", b"ps -ef", b"netstat -an",
-    b"ifconfig", b"ip a", b"ipconfig", b"ipconfig /all", b"systeminfo", b"dir", b"ver", b"net user", b"w", b"env", b"set",
+    b"id",
+    b"whoami",
+    b"uname -a",
+    b"hostname",
+    b"pwd",
+    b"ls",
+    b"ls -la",
+    b"ls -l",
+    b"ps aux",
+    b"ps -ef",
+    b"netstat -an",
+    b"ifconfig",
+    b"ip a",
+    b"ipconfig",
+    b"ipconfig /all",
+    b"systeminfo",
+    b"dir",
+    b"ver",
+    b"net user",
+    b"w",
+    b"env",
+    b"set",
 ];
 const COMMAND_PREFIXES: [&[u8]; 14] = [
-    b"cat /", b"cd /", b"cd C:\\", b"wget http", b"curl http", b"chmod ", b"/bin/", b"powershell", b"cmd.exe", b"cmd /c",
-    b"python -c", b"python3 -c", b"certutil ", b"echo open ",
+    b"cat /",
+    b"cd /",
+    b"cd C:\\",
+    b"wget http",
+    b"curl http",
+    b"chmod ",
+    b"/bin/",
+    b"powershell",
+    b"cmd.exe",
+    b"cmd /c",
+    b"python -c",
+    b"python3 -c",
+    b"certutil ",
+    b"echo open ",
 ];
 
 /// Text of a message that is no HTTP; shells have no framing.
 fn text<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
-    (payload.transport == Transport::Tcp && !payload.bytes.is_empty() && !payload.bytes.starts_with(b"HTTP/")).then_some(payload.bytes)
+    (payload.transport == Transport::Tcp && !payload.bytes.is_empty() && !payload.bytes.starts_with(b"HTTP/"))
+        .then_some(payload.bytes)
 }
 
 /// `uid=0(root) gid=0(root)`, at the start of a line that is the first or follows an echoed command.
@@ -33,7 +66,8 @@ fn identity(payload: &Payload<'_>) -> Option<String> {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let after = rest.get(digits..)?;
         let close = memchr::memchr(b')', &after[..after.len().min(64)])?;
-        (digits > 0 && after.first() == Some(&b'(') && after[close..].starts_with(b") gid=")).then(|| quote(first_line(line)))
+        (digits > 0 && after.first() == Some(&b'(') && after[close..].starts_with(b") gid="))
+            .then(|| quote(first_line(line)))
     })
 }
 
@@ -70,7 +104,9 @@ fn banner(payload: &Payload<'_>) -> Option<String> {
         b"sh: no job control in this shell",
     ]
     .into_iter()
-    .find(|banner| head.starts_with(banner) || (head.starts_with(b"/bin/") && memchr::memmem::find(head, banner).is_some()))
+    .find(|banner| {
+        head.starts_with(banner) || (head.starts_with(b"/bin/") && memchr::memmem::find(head, banner).is_some())
+    })
     .map(|_| quote(first_line(bytes)))
 }
 
@@ -92,7 +128,8 @@ fn prompt(payload: &Payload<'_>) -> Option<String> {
             });
             let versioned = [&b"sh-"[..], b"bash-", b"ksh-"].iter().any(|shell| {
                 name.strip_prefix(*shell).is_some_and(|version| {
-                    version.first().is_some_and(u8::is_ascii_digit) && version.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+                    version.first().is_some_and(u8::is_ascii_digit)
+                        && version.iter().all(|b| b.is_ascii_digit() || *b == b'.')
                 })
             });
             named || versioned
@@ -108,7 +145,9 @@ fn prompt(payload: &Payload<'_>) -> Option<String> {
 }
 
 fn is_word(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.len() <= 64 && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-$\\".contains(byte))
+    !bytes.is_empty()
+        && bytes.len() <= 64
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-$\\".contains(byte))
 }
 
 /// Drops the terminal's control sequences that prompts are coloured and titled with (ECMA-48).
@@ -142,7 +181,8 @@ fn command(payload: &Payload<'_>) -> Option<String> {
     (known && !line.contains(&b'\n')).then(|| quote(line))
 }
 
-const CLEAR_TEXT: &str = "Seen in clear text at the edge of a message; whoever sends it is the side on which the shell runs.";
+const CLEAR_TEXT: &str =
+    "Seen in clear text at the edge of a message; whoever sends it is the side on which the shell runs.";
 
 pub const IDENTITY: Signature = Signature {
     id: "shell.identity",
@@ -244,6 +284,15 @@ into harmless consoles too.",
     attack: Some("T1059"),
     sender: Sender::Either,
     see: command,
-    hits: &[(Transport::Tcp, b"id\n"), (Transport::Tcp, b"cat /etc/passwd\r\n"), (Transport::Tcp, b"ipconfig /all\r\n")],
-    misses: &[(Transport::Tcp, b"id"), (Transport::Tcp, b"identify yourself\n"), (Transport::Tcp, b"PING\r\n"), (Transport::Tcp, CLEAR_TEXT.as_bytes())],
+    hits: &[
+        (Transport::Tcp, b"id\n"),
+        (Transport::Tcp, b"cat /etc/passwd\r\n"),
+        (Transport::Tcp, b"ipconfig /all\r\n"),
+    ],
+    misses: &[
+        (Transport::Tcp, b"id"),
+        (Transport::Tcp, b"identify yourself\n"),
+        (Transport::Tcp, b"PING\r\n"),
+        (Transport::Tcp, CLEAR_TEXT.as_bytes()),
+    ],
 };

@@ -134,7 +134,10 @@ mod tests {
 
     #[test]
     fn names_and_versions_are_read_from_extensions() {
-        assert_eq!(client(&Payload::whole(Transport::Tcp, CLIENT_HELLO)).as_deref(), Some("TLS 1.2, server name odd.test"));
+        assert_eq!(
+            client(&Payload::whole(Transport::Tcp, CLIENT_HELLO)).as_deref(),
+            Some("TLS 1.2, server name odd.test")
+        );
         assert_eq!(server(&Payload::whole(Transport::Tcp, SERVER_HELLO)).as_deref(), Some("TLS 1.3"));
     }
 }

@@ -37,7 +37,13 @@ impl Blocks {
     #[must_use]
     pub fn new(reader: Box<dyn Read + Send>, read_ahead: bool) -> Self {
         let supply = if read_ahead { ahead(reader) } else { Supply::Here { reader, spare: Some(new_buffer()) } };
-        Blocks { supply, block: Block { buffer: new_buffer(), end: MAX_HELD }, start: MAX_HELD, consumed: 0, ended: false }
+        Blocks {
+            supply,
+            block: Block { buffer: new_buffer(), end: MAX_HELD },
+            start: MAX_HELD,
+            consumed: 0,
+            ended: false,
+        }
     }
 
     /// What is there of the stream from here on.
@@ -151,7 +157,8 @@ fn ahead(mut reader: Box<dyn Read + Send>) -> Supply {
     thread::spawn(move || {
         loop {
             let mut buffer = empty_receiver.try_recv().unwrap_or_else(|_| new_buffer());
-            let block = read_some(&mut reader, &mut buffer[MAX_HELD..]).map(|read| Block { buffer, end: MAX_HELD + read });
+            let block =
+                read_some(&mut reader, &mut buffer[MAX_HELD..]).map(|read| Block { buffer, end: MAX_HELD + read });
             let last = block.as_ref().map_or(true, |block| block.end == MAX_HELD);
             if filled_sender.send(block).is_err() || last {
                 return;
@@ -178,7 +185,9 @@ mod tests {
     #[test]
     fn every_byte_comes_once_and_in_order_however_it_was_read() {
         let bytes: Vec<u8> = (0..1_500_000u32).map(|n| (n % 251) as u8).collect();
-        for (read_ahead, step, want) in [(false, 70_001, 100_003), (true, 1 << 20, 65_537), (true, 13_001, 400_000), (false, 9, 20)] {
+        for (read_ahead, step, want) in
+            [(false, 70_001, 100_003), (true, 1 << 20, 65_537), (true, 13_001, 400_000), (false, 9, 20)]
+        {
             let bytes = &bytes[..bytes.len().min(step * 1000)];
             let mut blocks = Blocks::new(Box::new(Slow(io::Cursor::new(bytes.to_vec()), step)), read_ahead);
             let mut seen = Vec::new();

@@ -40,9 +40,10 @@ impl Kind {
 
 pub(super) fn recognise(magic: &[u8]) -> Option<Kind> {
     match magic {
-        [0xa1, 0xb2, 0xc3, 0xd4, ..] | [0xd4, 0xc3, 0xb2, 0xa1, ..] | [0xa1, 0xb2, 0x3c, 0x4d, ..] | [0x4d, 0x3c, 0xb2, 0xa1, ..] => {
-            Some(Kind::Pcap)
-        }
+        [0xa1, 0xb2, 0xc3, 0xd4, ..]
+        | [0xd4, 0xc3, 0xb2, 0xa1, ..]
+        | [0xa1, 0xb2, 0x3c, 0x4d, ..]
+        | [0x4d, 0x3c, 0xb2, 0xa1, ..] => Some(Kind::Pcap),
         // Kuznetsov's variant with longer record headers
         [0xa1, 0xb2, 0xcd, 0x34, ..] | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Kind::Pcap),
         [0x0a, 0x0d, 0x0d, 0x0a, ..] => Some(Kind::Pcapng),
@@ -78,7 +79,13 @@ pub(super) struct Tape {
 impl Tape {
     /// Gives a frame its number and counts what is odd about it. `end` bytes from `start` of the window are its own.
     #[inline]
-    pub fn frame(&mut self, time: Timestamp, link: LinkType, wire_len: u32, bytes: std::ops::Range<usize>) -> Frame<'_> {
+    pub fn frame(
+        &mut self,
+        time: Timestamp,
+        link: LinkType,
+        wire_len: u32,
+        bytes: std::ops::Range<usize>,
+    ) -> Frame<'_> {
         self.number += 1;
         if time.is_known() {
             if time < self.latest {

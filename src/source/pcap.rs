@@ -31,7 +31,8 @@ impl Layout {
     /// Reads the file header.
     pub fn read(tape: &mut Tape) -> Result<Self, Fault> {
         tape.want(HEADER, "the file header before packet")?;
-        let (_, header) = parse_pcap_header(&tape.blocks.bytes()[..HEADER]).map_err(|_| tape.corrupt("a pcap header that cannot be read"))?;
+        let (_, header) = parse_pcap_header(&tape.blocks.bytes()[..HEADER])
+            .map_err(|_| tape.corrupt("a pcap header that cannot be read"))?;
         let modified = header.is_modified_format();
         let big_endian = tape.blocks.bytes()[0] == 0xa1;
         let parse: Parse = if big_endian { parse_pcap_frame_be } else { parse_pcap_frame };

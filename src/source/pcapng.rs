@@ -131,7 +131,8 @@ impl Layout {
         if self.interfaces.len() == MAX_INTERFACES {
             return Err(tape.corrupt("more interfaces than a capture can have"));
         }
-        let parse = if self.big_endian { parse_interfacedescriptionblock_be } else { parse_interfacedescriptionblock_le };
+        let parse =
+            if self.big_endian { parse_interfacedescriptionblock_be } else { parse_interfacedescriptionblock_le };
         let Ok((_, block)) = parse(&tape.blocks.bytes()[..len]) else {
             return Err(tape.corrupt("an interface description that cannot be read"));
         };
@@ -229,7 +230,11 @@ impl Layout {
                 let (a, b) = (u64::from(self.word(tape, value)), u64::from(self.word(tape, value + 4)));
                 let dropped = if self.big_endian { a << 32 | b } else { b << 32 | a };
                 if dropped > 0 {
-                    let what = if code == 5 { "packets dropped by the interface while capturing" } else { "packets dropped by the system while capturing" };
+                    let what = if code == 5 {
+                        "packets dropped by the interface while capturing"
+                    } else {
+                        "packets dropped by the system while capturing"
+                    };
                     tape.note(what, dropped);
                 }
             }
@@ -245,9 +250,8 @@ mod tests {
 
     #[test]
     fn clocks_of_every_kind_give_nanoseconds() {
-        let at = |resolution, offset, ticks| {
-            Interface { link: LinkType(1), snap_len: 0, resolution, offset }.time(ticks).0
-        };
+        let at =
+            |resolution, offset, ticks| Interface { link: LinkType(1), snap_len: 0, resolution, offset }.time(ticks).0;
         assert_eq!(at(1_000_000, 0, 1_500_000), 1_500_000_000);
         assert_eq!(at(1_000_000_000, 0, 7), 7);
         assert_eq!(at(1 << 10, 0, 1 << 9), 500_000_000);

@@ -1,7 +1,7 @@
 //! Compression around a capture: gzip of several members, zstd of several frames, lz4. Streams; never holds a whole file.
 
 use ruzstd::decoding::StreamingDecoder;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// What is read at once from the compressed side.
 const CHUNK: usize = 128 * 1024;
@@ -13,7 +13,9 @@ pub fn open(magic: &[u8], reader: &mut Reader) -> Option<(&'static str, io::Resu
     let mut take = || BufReader::with_capacity(CHUNK, std::mem::replace(reader, Box::new(io::empty())));
     match magic {
         [0x1f, 0x8b, 8, ..] => Some(("gzip", Ok(Box::new(flate2::bufread::MultiGzDecoder::new(take()))))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(("zstd", Ok(Box::new(Zstd::new(take()))))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            Some(("zstd", Ok(Box::new(Zstd::new(take())))))
+        }
         [0x04, 0x22, 0x4d, 0x18, ..] => Some(("lz4", Ok(Box::new(Lz4::new(take()))))),
         _ => None,
     }
@@ -42,7 +44,7 @@ impl Read for Zstd {
                 self.source = self.frame.take().map(|frame| frame.into_inner());
             }
             let Some(mut source) = self.source.take() else { return Ok(0) };
-            let head = std::io::BufRead::fill_buf(&mut source)?;
+            let head = BufRead::fill_buf(&mut source)?;
             if head.is_empty() {
                 return Ok(0);
             }
@@ -51,7 +53,8 @@ impl Read for Zstd {
                 self.source = Some(source);
                 continue;
             }
-            let frame = StreamingDecoder::new(source).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+            let frame = StreamingDecoder::new(source)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
             self.frame = Some(Box::new(frame));
         }
     }
@@ -59,7 +62,7 @@ impl Read for Zstd {
 
 /// The length of a skippable frame, its header taken; `None` and nothing taken where there is none.
 fn skippable(source: &mut BufReader<Reader>) -> io::Result<Option<u64>> {
-    let head = std::io::BufRead::fill_buf(source)?;
+    let head = BufRead::fill_buf(source)?;
     let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = head else { return Ok(None) };
     let mut header = [0; 8];
     source.read_exact(&mut header)?;

@@ -1,0 +1,145 @@
+//! The command line: what was typed, what it means, and the exit status. One file a verb.
+
+mod explain;
+mod progress;
+mod read;
+mod registry;
+
+use crate::registry::Registry;
+use anyhow::Context as _;
+use clap::{Args, ColorChoice, CommandFactory, Parser, Subcommand};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How a run ended, as the exit status tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Done, whatever was found.
+    Done = 0,
+    /// `--fail-on` was met.
+    Found = 1,
+    /// Usage or configuration.
+    Usage = 2,
+    /// No input could be read at all.
+    NoInput = 3,
+    /// The report is given, and something was cut, corrupt or lost.
+    Partial = 4,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  gapwatch incident.pcap                what talks on unassigned well-known ports
+  gapwatch -v /captures                 every capture in a folder, every reason with its frames
+  zcat old.pcap.gz | gapwatch -f json -   from a pipe, as JSON
+  gapwatch explain 817                  the story of a port
+
+Exit status: 0 done, whatever was found · 1 --fail-on met · 2 usage or configuration · 3 no input could be read ·
+4 partial: the report is given, and something was cut, corrupt or lost. A closed pipe is 0.";
+
+/// Says what is really talking on the well-known ports that IANA never assigned: legacy RPC, something custom, or
+/// something that hides - and why.
+#[derive(Debug, Parser)]
+#[command(name = "gapwatch", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    read: read::Read,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Read captures and report (the same as naming them without a verb)
+    Read(read::Read),
+    /// What a port, an RPC program, a signature or a rule means
+    Explain(explain::Explain),
+    /// The port registry as gapwatch sees it; refresh it from IANA's CSV
+    Registry(registry::RegistryArgs),
+}
+
+/// What all verbs take.
+#[derive(Args, Clone, Debug)]
+struct Common {
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+    /// Port registry to use: a table made by `gapwatch registry import`, or `built-in`
+    #[arg(long, value_name = "FILE")]
+    registry: Option<PathBuf>,
+}
+
+impl Common {
+    /// Colour on standard output: as asked for, or on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
+    fn color(&self) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+                io::stdout().is_terminal() && !refused && !dumb
+            }
+        }
+    }
+
+    /// The registry named, the one imported earlier, or the built-in one.
+    fn registry(&self) -> anyhow::Result<Registry> {
+        let path = match &self.registry {
+            Some(path) if path.as_os_str() == "built-in" => return Ok(Registry::built_in()),
+            Some(path) => path.clone(),
+            None => match registry::imported_path() {
+                Some(path) if path.exists() => path,
+                _ => return Ok(Registry::built_in()),
+            },
+        };
+        let text = std::fs::read_to_string(&path).with_context(|| format!("registry {}", path.display()))?;
+        Registry::read(text).with_context(|| {
+            format!(
+                "registry {}: not a table of gapwatch's; make one with `gapwatch registry import CSV`",
+                path.display()
+            )
+        })
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let status = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => {
+            // Help and version are no errors; a closed pipe while printing them is none either.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(Status::Usage as u8) } else { ExitCode::SUCCESS };
+        }
+    };
+    match status {
+        Ok(status) => ExitCode::from(status as u8),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gapwatch: {}", crate::output::safe::text(&format!("{error:#}")));
+            ExitCode::from(Status::Usage as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Status> {
+    match cli.verb {
+        Some(Verb::Read(read)) => read.run(),
+        Some(Verb::Explain(explain)) => explain.run(),
+        Some(Verb::Registry(registry)) => registry.run(),
+        None if cli.read.names_nothing() => {
+            Cli::command().print_help()?;
+            Ok(Status::Usage)
+        }
+        None => cli.read.run(),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}

@@ -1,0 +1,348 @@
+//! The terminal's report: one table a class, suspicious first, and under it the totals, so that nothing is lost unseen.
+
+use super::safe;
+use crate::class::{Class, Evidence};
+use crate::finding::{Finding, Kind};
+use crate::frame::{FrameRef, Timestamp};
+use crate::report::{Report, Status};
+use crate::words::{count, count_u64, thousands};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// How the report is laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Columns of the terminal.
+    pub width: u16,
+    pub color: bool,
+    /// Every reason, with its frames.
+    pub verbose: bool,
+}
+
+/// From this width on, figures and times have columns of their own.
+const WIDE: u16 = 118;
+/// The least that a line of text is wrapped to.
+const NARROWEST: u16 = 60;
+
+/// Writes the report.
+///
+/// # Errors
+/// What the writer says.
+pub fn write(report: &Report, layout: Layout, mut writer: impl Write) -> io::Result<()> {
+    let page =
+        Page { report, layout: Layout { width: layout.width.max(NARROWEST), ..layout }, dated: spans_days(report) };
+    writeln!(writer, "{}", page.paint(Style::new().bold(), &conclusion(report)))?;
+    writeln!(writer, "{}", page.when())?;
+    for class in [Class::Suspicious, Class::LegacyRpc, Class::Custom] {
+        let findings: Vec<&Finding> =
+            report.findings.iter().filter(|finding| finding.class == class && finding.kind != Kind::Client).collect();
+        page.group(&mut writer, &class.name().to_uppercase(), style_of(class), &findings)?;
+    }
+    let clients: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == Kind::Client).collect();
+    page.group(&mut writer, "CLIENTS ON RESERVED SOURCE PORTS (no services)", Style::new().bold(), &clients)?;
+    page.totals(&mut writer)
+}
+
+/// `2 suspicious services, 1 scanner, 4 legacy RPC services, 7 custom services of which 3 unexplained`.
+#[must_use]
+pub fn conclusion(report: &Report) -> String {
+    let number = |class, kind| report.findings.iter().filter(|f| f.class == class && f.kind == kind).count();
+    let unexplained = report
+        .findings
+        .iter()
+        .filter(|f| {
+            f.kind == Kind::Service && f.class == Class::Custom && f.state == crate::conversation::State::Unexplained
+        })
+        .count();
+    let custom = number(Class::Custom, Kind::Service);
+    let mut parts = Vec::new();
+    let mut add = |number: usize, noun: &str| {
+        if number > 0 {
+            parts.push(count(number, noun));
+        }
+    };
+    add(number(Class::Suspicious, Kind::Service), "suspicious service");
+    add(number(Class::Suspicious, Kind::Scanner), "scanner");
+    add(number(Class::LegacyRpc, Kind::Service), "legacy RPC service");
+    add(custom, "custom service");
+    if unexplained > 0 && unexplained < custom {
+        parts.push(format!("of which {unexplained} unexplained"));
+    } else if unexplained > 0 {
+        parts.push("unexplained".to_owned());
+    }
+    if parts.is_empty() {
+        return "No service on an unassigned well-known port.".to_owned();
+    }
+    let mut text = parts.join(", ").replace(", of which", " of which").replace(", unexplained", ", unexplained");
+    text.push('.');
+    text
+}
+
+fn style_of(class: Class) -> Style {
+    let color = match class {
+        Class::Suspicious => AnsiColor::Red,
+        Class::LegacyRpc => AnsiColor::Yellow,
+        Class::Custom => AnsiColor::Cyan,
+    };
+    Style::new().bold().fg_color(Some(color.into()))
+}
+
+fn spans_days(report: &Report) -> bool {
+    let day = |time: Option<Timestamp>| time.map(|time| time.to_string().chars().take(10).collect::<String>());
+    day(report.totals.first) != day(report.totals.last)
+}
+
+struct Page<'a> {
+    report: &'a Report,
+    layout: Layout,
+    /// Times need their date.
+    dated: bool,
+}
+
+impl Page<'_> {
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.layout.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    fn when(&self) -> String {
+        let inputs = match self.report.inputs.as_slice() {
+            [one] => safe::text(&one.name).into_owned(),
+            many => count(many.len(), "input"),
+        };
+        let totals = &self.report.totals;
+        match (totals.first, totals.last) {
+            (Some(first), Some(last)) => format!("{inputs}: {} to {} UTC", day_and_second(first), day_and_second(last)),
+            _ => inputs,
+        }
+    }
+
+    fn group(&self, writer: &mut impl Write, title: &str, style: Style, findings: &[&Finding]) -> io::Result<()> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        writeln!(writer, "\n{}", self.paint(style, title))?;
+        writeln!(writer, "{}", self.table(findings))?;
+        if self.layout.verbose {
+            for finding in findings {
+                self.details(writer, finding)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&self, findings: &[&Finding]) -> String {
+        let wide = self.layout.width >= WIDE;
+        let mut table = Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(self.layout.width);
+        let header: &[&str] = if wide {
+            &["SERVICE", "WHAT IT IS, AND WHY", "CLIENTS", "PACKETS", "BYTES", "FIRST", "LAST"]
+        } else {
+            &["SERVICE", "WHAT IT IS, AND WHY", "TRAFFIC", "TIME"]
+        };
+        table.set_header(header.iter().map(|name| Cell::new(name)));
+        for finding in findings {
+            let what = format!("{}\n  {}", safe::text(&finding.what), self.why(finding));
+            let (first, last) = (self.time(finding.first_seen), self.time(finding.last_seen));
+            let clients = finding.clients_total as u64;
+            let mut row = vec![Cell::new(who(finding)), Cell::new(what)];
+            if wide {
+                let figures = [thousands(clients), thousands(finding.packets), bytes(finding.bytes)];
+                row.extend(figures.map(|figure| Cell::new(figure).set_alignment(CellAlignment::Right)));
+                row.extend([Cell::new(first), Cell::new(last)]);
+            } else {
+                let figures =
+                    [count_u64(clients, "client"), count_u64(finding.packets, "packet"), bytes(finding.bytes)];
+                row.push(Cell::new(figures.join("\n")));
+                row.push(Cell::new(format!("{first}\n{last}")));
+            }
+            table.add_row(row);
+        }
+        // The figures keep their width; the words get what is left.
+        for (index, column) in table.column_iter_mut().enumerate() {
+            match index {
+                0 => drop(column.set_constraint(ColumnConstraint::UpperBoundary(Width::Percentage(30)))),
+                1 => {}
+                _ => drop(column.set_constraint(ColumnConstraint::ContentWidth)),
+            }
+        }
+        table.trim_fmt()
+    }
+
+    /// The strongest reason, with the confidence that all of them give.
+    fn why(&self, finding: &Finding) -> String {
+        let reason = finding.evidence.iter().find(|reason| reason.class == finding.class);
+        match reason {
+            Some(reason) => format!("{}: {}", finding.confidence.name(), safe::text(&reason.says)),
+            None => finding.confidence.name().to_owned(),
+        }
+    }
+
+    fn details(&self, writer: &mut impl Write, finding: &Finding) -> io::Result<()> {
+        writeln!(writer, "\n  {}", self.paint(Style::new().bold(), &who(finding).replace('\n', " ")))?;
+        for reason in &finding.evidence {
+            writeln!(writer, "    {}", self.reason(reason))?;
+        }
+        writeln!(writer, "    server told by {}", finding.direction_basis.in_words())?;
+        if let Some(targets) = &finding.targets {
+            writeln!(writer, "    ports touched: {}", crate::words::ranges(targets.ports.iter().copied()))?;
+        }
+        writeln!(writer, "    Wireshark: {}", finding.wireshark)
+    }
+
+    fn reason(&self, reason: &Evidence) -> String {
+        let attack = reason.attack.map_or_else(String::new, |id| format!(" [{id}]"));
+        let frames =
+            if reason.frames.is_empty() { String::new() } else { format!(" — {}", self.frames(&reason.frames)) };
+        format!("{} {:>3}  {}: {}{attack}{frames}", reason.class, reason.weight.0, reason.by, safe::text(&reason.says))
+    }
+
+    /// `frame 3, 4`; with several inputs, each with its name.
+    fn frames(&self, frames: &[FrameRef]) -> String {
+        let mut by_input: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        for frame in frames {
+            by_input.entry(frame.input).or_default().push(frame.number.to_string());
+        }
+        let parts: Vec<String> = by_input
+            .into_iter()
+            .map(|(input, numbers)| {
+                let name = match self.report.inputs.get(input as usize) {
+                    Some(input) if self.report.inputs.len() > 1 => format!(" of {}", safe::text(&input.name)),
+                    _ => String::new(),
+                };
+                format!("frame {}{name}", numbers.join(", "))
+            })
+            .collect();
+        parts.join("; ")
+    }
+
+    fn time(&self, time: Option<Timestamp>) -> String {
+        let text = time.map(|time| time.to_string()).unwrap_or_default();
+        let (from, to) = if self.dated { (5, 19) } else { (11, 19) };
+        text.get(from..to).map_or_else(|| "—".to_owned(), |piece| piece.replace('T', " "))
+    }
+
+    fn totals(&self, writer: &mut impl Write) -> io::Result<()> {
+        let totals = &self.report.totals;
+        let skipped: u64 = totals.skipped.values().sum();
+        let reasons: Vec<String> =
+            totals.skipped.iter().map(|(reason, n)| format!("{reason} {}", thousands(*n))).collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+        writeln!(
+            writer,
+            "\n{} = {} observed + {} outside the scope + {} skipped{reasons}",
+            count_u64(totals.frames, "frame"),
+            thousands(totals.observed),
+            thousands(totals.outside),
+            thousands(skipped),
+        )?;
+        let tunnelled: Vec<String> =
+            totals.tunnelled.iter().map(|(kind, n)| format!("{kind} {}", thousands(*n))).collect();
+        if !tunnelled.is_empty() {
+            writeln!(writer, "observed inside tunnels: {}", tunnelled.join(", "))?;
+        }
+        if totals.cut > 0 {
+            writeln!(
+                writer,
+                "{} cut by the capture; what was cut off was not looked at",
+                count_u64(totals.cut, "frame")
+            )?;
+        }
+        if totals.context_flows > 0 {
+            writeln!(
+                writer,
+                "{} with a portmapper (port 111), read for context",
+                count_u64(totals.context_flows, "flow")
+            )?;
+        }
+        for beyond in &totals.beyond_bounds {
+            let flows = thousands(beyond.flows_estimated);
+            let packets = count_u64(beyond.packets, "packet");
+            writeln!(
+                writer,
+                "{}: {packets} of flows {} not kept; about {flows} such flows (see --max-flows)",
+                self.paint(Style::new().bold(), "MEMORY BOUND REACHED"),
+                beyond.flows
+            )?;
+        }
+        for input in &self.report.inputs {
+            let problem =
+                input.problem.as_deref().map_or_else(String::new, |problem| format!(" — {}", safe::text(problem)));
+            let format = if input.format.is_empty() { String::new() } else { format!("{}, ", input.format) };
+            let status = input.status.name();
+            let status = if input.status == Status::Complete {
+                status.to_owned()
+            } else {
+                self.paint(Style::new().bold(), status)
+            };
+            if self.layout.verbose
+                || self.report.inputs.len() == 1
+                || input.status != Status::Complete
+                || !input.notes.is_empty()
+            {
+                writeln!(
+                    writer,
+                    "{}: {format}{}, {}, {status}{problem}",
+                    safe::text(&input.name),
+                    bytes(input.bytes),
+                    count_u64(input.frames, "frame"),
+                )?;
+            }
+            for (note, times) in &input.notes {
+                writeln!(writer, "  {} {note}", thousands(*times))?;
+            }
+        }
+        let scope = &self.report.scope;
+        writeln!(
+            writer,
+            "scope: {} tcp and {} udp ports; IANA registry of {}, {} unassigned (port, transport) pairs",
+            scope.tcp_ports, scope.udp_ports, self.report.registry.date, self.report.registry.unassigned
+        )
+    }
+}
+
+/// Whom a finding is about.
+fn who(finding: &Finding) -> String {
+    match (finding.kind, finding.port, finding.server) {
+        (Kind::Client, Some(port), Some(server)) => {
+            let server = std::net::SocketAddr::new(server, port);
+            format!("{}\n→ {server}/{}", finding.address, finding.transport)
+        }
+        (_, Some(port), _) => format!("{}/{}", std::net::SocketAddr::new(finding.address, port), finding.transport),
+        _ => format!("scanner\n{}", finding.address),
+    }
+}
+
+/// `2026-11-23 23:00:01`.
+fn day_and_second(time: Timestamp) -> String {
+    time.to_string().get(..19).map(|text| text.replace('T', " ")).unwrap_or_default()
+}
+
+/// `12.3 kB`: powers of ten, as Wireshark has them.
+#[allow(clippy::cast_precision_loss)] // shown with one decimal
+fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let mut value = number as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit < UNITS.len() - 1 {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(999_999), "1.0 MB");
+        assert_eq!(bytes(12_345), "12.3 kB");
+    }
+}
