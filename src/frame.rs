@@ -3,6 +3,44 @@
 use serde::Serialize;
 use std::fmt;
 
+/// LINKTYPE numbers of frames that hold IP where gapwatch can find it (<https://www.tcpdump.org/linktypes.html>), with their names.
+const LINK_TYPES: [(u32, &str); 14] = [
+    (0, "NULL"),
+    (1, "ETHERNET"),
+    (9, "PPP"),
+    (12, "RAW"), // DLT_RAW where a file holds the DLT instead of the LINKTYPE number
+    (14, "RAW"), // the same on OpenBSD
+    (50, "PPP_HDLC"),
+    (51, "PPP_ETHER"),
+    (101, "RAW"),
+    (104, "C_HDLC"),
+    (108, "LOOP"),
+    (113, "LINUX_SLL"),
+    (228, "IPV4"),
+    (229, "IPV6"),
+    (276, "LINUX_SLL2"),
+];
+
+/// Names of link types that are met in the field and hold no IP that gapwatch reads.
+const OTHER_LINK_TYPES: [(u32, &str); 16] = [
+    (6, "IEEE802_5"),
+    (7, "ARCNET_BSD"),
+    (10, "FDDI"),
+    (100, "ATM_RFC1483"),
+    (105, "IEEE802_11"),
+    (107, "FRELAY"),
+    (117, "PFLOG"),
+    (119, "IEEE802_11_PRISM"),
+    (127, "IEEE802_11_RADIOTAP"),
+    (147, "USER0"),
+    (187, "BLUETOOTH_HCI_H4"),
+    (189, "USB_LINUX"),
+    (195, "IEEE802_15_4_WITHFCS"),
+    (220, "USB_LINUX_MMAPPED"),
+    (227, "CAN_SOCKETCAN"),
+    (253, "NETLINK"),
+];
+
 /// Nanoseconds since 1970-01-01 UTC, as the capture says; [`Timestamp::UNKNOWN`] where it says nothing
 /// (pcapng simple packets carry no time). Reaches to the year 2554; what lies beyond is held at the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +91,15 @@ impl Serialize for Timestamp {
 /// A link-layer header type by its LINKTYPE number (<https://www.tcpdump.org/linktypes.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkType(pub u32);
+
+impl LinkType {
+    /// The LINKTYPE name, without the prefix; empty for one that is in no list here.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let lists = LINK_TYPES.iter().chain(&OTHER_LINK_TYPES);
+        lists.copied().find(|&(number, _)| number == self.0).map_or("", |(_, name)| name)
+    }
+}
 
 /// Where a frame lies: the input (by its place in the report's list) and its number there, from 1, as Wireshark counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -121,22 +121,19 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
 
 /// A short protocol name, and what the service is in words.
 fn describe(flows: &[Conversation], verdict: &Verdict, state: State) -> (&'static str, String) {
+    let content = rule::content::summary(flows);
     if let Some(what) = rpc::describe(flows) {
-        let also = verdict
-            .evidence
-            .iter()
-            .find(|reason| reason.class == Class::Suspicious && verdict.class == Class::Suspicious);
-        return ("onc-rpc", also.map_or(what.clone(), |reason| format!("{what}; {}", reason.says)));
+        return ("onc-rpc", content.map_or(what.clone(), |content| format!("{what}; {content}")));
     }
     let mut seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).collect();
     seen.sort_by_key(|seen| (seen.signature().class, std::cmp::Reverse(seen.signature().weight), seen.first));
     let protocol = seen.iter().map(|seen| seen.signature().protocol).find(|name| !name.is_empty()).unwrap_or_default();
-    let what = match seen.first() {
-        Some(best) if best.signature().class == Class::Suspicious => {
-            format!("{}: {}", best.signature().id, best.detail)
-        }
-        Some(_) => rule::recognised::summary(&seen),
-        None => state.what().to_owned(),
-    };
+    let recognised = rule::recognised::summary(&seen);
+    let parts: Vec<String> = content
+        .filter(|_| verdict.class == Class::Suspicious || recognised.is_empty())
+        .into_iter()
+        .chain((!recognised.is_empty()).then_some(recognised.clone()))
+        .collect();
+    let what = if parts.is_empty() { state.what().to_owned() } else { parts.join("; ") };
     (protocol, what)
 }

@@ -22,6 +22,7 @@ pub mod report;
 pub mod rule;
 pub mod scan;
 pub mod signature;
+pub mod skip;
 pub mod source;
 pub mod table;
 pub mod tunnel;

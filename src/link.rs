@@ -1,59 +1,12 @@
 //! The link header off: from a captured frame to the IP packet in it. Knows link layers, and nothing above IP.
 
 use crate::frame::LinkType;
-use crate::packet::Skip;
+use crate::skip::Skip;
 
 /// More tags or labels than this on one frame is no network but an attack on the reader; such frames are malformed.
 const MAX_TAGS: usize = 16;
 
-/// LINKTYPE numbers that gapwatch can peel (<https://www.tcpdump.org/linktypes.html>), with their names.
-const LINK_TYPES: [(u32, &str); 14] = [
-    (0, "NULL"),
-    (1, "ETHERNET"),
-    (9, "PPP"),
-    (12, "RAW"), // DLT_RAW where a file holds the DLT instead of the LINKTYPE number
-    (14, "RAW"), // the same on OpenBSD
-    (50, "PPP_HDLC"),
-    (51, "PPP_ETHER"),
-    (101, "RAW"),
-    (104, "C_HDLC"),
-    (108, "LOOP"),
-    (113, "LINUX_SLL"),
-    (228, "IPV4"),
-    (229, "IPV6"),
-    (276, "LINUX_SLL2"),
-];
-
-/// Names of link types that are met in the field and hold no IP that gapwatch reads.
-const OTHER_LINK_TYPES: [(u32, &str); 16] = [
-    (6, "IEEE802_5"),
-    (7, "ARCNET_BSD"),
-    (10, "FDDI"),
-    (100, "ATM_RFC1483"),
-    (105, "IEEE802_11"),
-    (107, "FRELAY"),
-    (117, "PFLOG"),
-    (119, "IEEE802_11_PRISM"),
-    (127, "IEEE802_11_RADIOTAP"),
-    (147, "USER0"),
-    (187, "BLUETOOTH_HCI_H4"),
-    (189, "USB_LINUX"),
-    (195, "IEEE802_15_4_WITHFCS"),
-    (220, "USB_LINUX_MMAPPED"),
-    (227, "CAN_SOCKETCAN"),
-    (253, "NETLINK"),
-];
-
 const ETHERNET: LinkType = LinkType(1);
-
-impl LinkType {
-    /// The LINKTYPE name, without the prefix; empty for one that is in no list here.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        let lists = LINK_TYPES.iter().chain(&OTHER_LINK_TYPES);
-        lists.copied().find(|&(number, _)| number == self.0).map_or("", |(_, name)| name)
-    }
-}
 
 /// The bytes of a frame from its IP header on.
 ///

@@ -5,10 +5,11 @@ use crate::flow::{Flow, FlowKey};
 use crate::frame::{Frame, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
-use crate::packet::{self, Packet, Skip};
+use crate::packet::{self, Packet};
 use crate::port::Scope;
 use crate::signature::Payload;
 use crate::signature::rpc::{self, Message};
+use crate::skip::Skip;
 use crate::tunnel;
 use std::collections::BTreeMap;
 

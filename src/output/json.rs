@@ -19,6 +19,9 @@ struct Safe(PrettyFormatter<'static>);
 
 impl Formatter for Safe {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        if fragment.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(safe::is_harmful) {
             writer.write_all(&rest.as_bytes()[..at])?;

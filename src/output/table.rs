@@ -1,7 +1,7 @@
 //! The terminal's report: one table a class, suspicious first, and under it the totals, so that nothing is lost unseen.
 
 use super::safe;
-use crate::class::{Class, Evidence};
+use crate::class::{Class, Evidence, Weight};
 use crate::finding::{Finding, Kind};
 use crate::frame::{FrameRef, Timestamp};
 use crate::report::{Report, Status};
@@ -173,12 +173,22 @@ impl Page<'_> {
         table.trim_fmt()
     }
 
-    /// The strongest reason, with the confidence that all of them give.
+    /// The strongest reason, with the confidence that all of them give. Where it would say what the line above it says
+    /// already, the signatures that saw it.
     fn why(&self, finding: &Finding) -> String {
-        let reason = finding.evidence.iter().find(|reason| reason.class == finding.class);
-        match reason {
-            Some(reason) => format!("{}: {}", finding.confidence.name(), safe::text(&reason.says)),
-            None => finding.confidence.name().to_owned(),
+        let confidence = finding.confidence.name();
+        let mut reasons =
+            finding.evidence.iter().filter(|reason| reason.class == finding.class && reason.weight > Weight::NOTE);
+        match reasons.next() {
+            Some(reason) if finding.class == Class::Custom => {
+                let ids: Vec<&str> = std::iter::once(reason).chain(reasons).map(|reason| reason.by).collect();
+                format!("{confidence}: seen by {}", ids.join(", "))
+            }
+            Some(reason) => format!("{confidence}: {}", safe::text(&reason.says)),
+            None => match finding.evidence.first() {
+                Some(reason) => safe::text(&reason.says).into_owned(),
+                None => confidence.to_owned(),
+            },
         }
     }
 

@@ -158,9 +158,6 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
     if !failed.is_empty() {
         says += &format!("; {}", failed.join(", "));
     }
-    if !sum.procedures.is_empty() {
-        says += &format!(": {}", programs(&sum));
-    }
     let frames = [&sum.pair_frames, &sum.call_frames, &sum.reply_frames].into_iter().find(|frames| !frames.is_empty());
     vec![Evidence {
         by: VERIFIED.id,

@@ -60,6 +60,7 @@ fn is_portable(bytes: &[u8]) -> bool {
 
 fn script(payload: &Payload<'_>) -> Option<String> {
     starts(payload).into_iter().flatten().find_map(|(bytes, place)| {
+        bytes.strip_prefix(b"#!")?;
         let line = first_line(bytes);
         let interpreter = line.strip_prefix(b"#!")?.trim_ascii_start();
         let known =

@@ -28,6 +28,8 @@ fn request(payload: &Payload<'_>) -> Option<String> {
     if payload.transport != Transport::Tcp || !payload.bytes.first()?.is_ascii_uppercase() {
         return None;
     }
+    // The method ends within eight bytes; most payloads are told apart here.
+    memchr::memchr(b' ', &payload.bytes[..payload.bytes.len().min(9)])?;
     let line = first_line(payload.bytes);
     let mut words = line.splitn(3, |&byte| byte == b' ');
     let (method, target, version) = (words.next()?, words.next()?, words.next()?);
@@ -39,6 +41,7 @@ fn request(payload: &Payload<'_>) -> Option<String> {
 }
 
 fn response(payload: &Payload<'_>) -> Option<String> {
+    payload.bytes.strip_prefix(b"HTTP/1.")?;
     let line = first_line(payload.bytes);
     let rest = line.strip_prefix(b"HTTP/1.")?;
     let &[version, b' ', a, b, c, ref reason @ ..] = rest else { return None };
@@ -65,6 +68,9 @@ fn field<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 /// What follows the head of a message, where both are in these bytes.
 #[must_use]
 pub fn body(bytes: &[u8]) -> Option<&[u8]> {
+    if !bytes.first()?.is_ascii_uppercase() {
+        return None;
+    }
     let is_head = bytes.starts_with(b"HTTP/1.") || METHODS.iter().any(|method| bytes.starts_with(method));
     let end = is_head.then(|| memchr::memmem::find(&bytes[..bytes.len().min(HEAD)], b"\r\n\r\n"))??;
     Some(&bytes[end + 4..])

@@ -7,6 +7,8 @@ use crate::port::Transport;
 
 /// A prompt stands at the end of a message; no more than this many bytes of it are read.
 const MAX_PROMPT: usize = 160;
+/// Bytes of a message in which the answer of `id` may begin, after the echo of the command.
+const IDENTITY_WITHIN: usize = 256;
 /// Somebody who types sends short lines.
 const MAX_COMMAND: usize = 128;
 
@@ -61,19 +63,23 @@ fn text<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
 /// `uid=0(root) gid=0(root)`, at the start of a line that is the first or follows an echoed command.
 fn identity(payload: &Payload<'_>) -> Option<String> {
     let bytes = text(payload)?;
-    let lines = bytes[..bytes.len().min(512)].split(|&byte| byte == b'\n').take(3);
-    lines.filter_map(|line| line.strip_prefix(b"uid=").map(|rest| (line, rest))).find_map(|(line, rest)| {
+    let head = &bytes[..bytes.len().min(IDENTITY_WITHIN)];
+    memchr::memmem::find_iter(head, b"uid=").take(3).find_map(|at| {
+        if at > 0 && head[at - 1] != b'\n' {
+            return None;
+        }
+        let rest = &head[at + 4..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let after = rest.get(digits..)?;
+        let after = &rest[digits..];
         let close = memchr::memchr(b')', &after[..after.len().min(64)])?;
-        (digits > 0 && after.first() == Some(&b'(') && after[close..].starts_with(b") gid="))
-            .then(|| quote(first_line(line)))
+        let matches = digits > 0 && after.first() == Some(&b'(') && after[close..].starts_with(b") gid=");
+        matches.then(|| quote(first_line(&head[at..])))
     })
 }
 
 /// The answer to `uname -a`, or what a Windows shell says of its system.
 fn system(payload: &Payload<'_>) -> Option<String> {
-    let line = first_line(text(payload)?);
+    let line = first_line(text(payload).filter(|bytes| matches!(bytes[0], b'L' | b'F' | b'D' | b'S'))?);
     let is_uname = [&b"Linux "[..], b"FreeBSD ", b"Darwin ", b"SunOS "].iter().any(|name| line.starts_with(name))
         && line.iter().filter(|&&byte| byte == b' ').count() >= 5
         && memchr::memchr(b'.', line).is_some()
@@ -83,15 +89,15 @@ fn system(payload: &Payload<'_>) -> Option<String> {
 
 /// The first line of `/etc/passwd` or `/etc/shadow`.
 fn accounts(payload: &Payload<'_>) -> Option<String> {
-    let bytes = text(payload)?;
+    let bytes = text(payload).filter(|bytes| bytes.starts_with(b"root:"))?;
     let line = first_line(bytes);
-    let is_root = line.starts_with(b"root:") && line.iter().filter(|&&byte| byte == b':').count() >= 6;
+    let is_root = line.iter().filter(|&&byte| byte == b':').count() >= 6;
     is_root.then(|| quote(line))
 }
 
 /// What a shell says when it starts without a terminal, or when it is Windows's.
 fn banner(payload: &Payload<'_>) -> Option<String> {
-    let bytes = text(payload)?;
+    let bytes = text(payload).filter(|bytes| matches!(bytes[0], b'M' | b'W' | b'b' | b's' | b'/'))?;
     let head = &bytes[..bytes.len().min(256)];
     [
         &b"Microsoft Windows [Version "[..],
@@ -113,6 +119,11 @@ fn banner(payload: &Payload<'_>) -> Option<String> {
 /// A prompt at the end of a message: `user@host:dir$ `, `[user@host dir]# `, `bash-5.2$ `, `C:\dir>`, `PS C:\>`.
 fn prompt(payload: &Payload<'_>) -> Option<String> {
     let bytes = text(payload)?;
+    // Almost every message ends otherwise: look at its last byte before anything else.
+    let end = bytes[bytes.len().saturating_sub(MAX_PROMPT)..].trim_ascii_end();
+    if !matches!(end.last()?, b'$' | b'#' | b'>' | b'm') {
+        return None;
+    }
     let line = bytes[bytes.len().saturating_sub(MAX_PROMPT)..].rsplit(|&byte| byte == b'\n').next()?;
     let line = without_escapes(line);
     let line = line.trim_ascii_end();

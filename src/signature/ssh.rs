@@ -5,6 +5,7 @@ use crate::class::{Class, Weight};
 use crate::port::Transport;
 
 fn banner(payload: &Payload<'_>) -> Option<String> {
+    payload.bytes.strip_prefix(b"SSH-")?;
     let line = first_line(payload.bytes);
     let software = line.strip_prefix(b"SSH-")?.strip_prefix(b"2.0-").or_else(|| line.strip_prefix(b"SSH-1."))?;
     (payload.transport == Transport::Tcp && !software.is_empty() && line.iter().all(|byte| (0x20..0x7f).contains(byte)))

@@ -12,10 +12,40 @@ pub const MAX_HELD: usize = 512 * 1024;
 /// Blocks that are read ahead.
 const AHEAD: usize = 4;
 
-/// A stream's bytes from `start` to `end` of a buffer.
+/// Where in memory a read goes: at the start of a page, as the page cache does. Copies between places that are not
+/// aligned alike were measured at a fifth of the speed (AMD's `rep movsb`).
+const PAGE: usize = 4096;
+
+/// A buffer: room for a record's head, then what was read.
 struct Block {
     buffer: Vec<u8>,
+    /// Where reading begins.
+    base: usize,
     end: usize,
+}
+
+impl Block {
+    fn new() -> Self {
+        let buffer = vec![0; PAGE + MAX_HELD + BLOCK];
+        let aligned = buffer[MAX_HELD..].as_ptr().align_offset(PAGE);
+        let base = MAX_HELD + if aligned < PAGE { aligned } else { 0 };
+        Block { buffer, base, end: base }
+    }
+
+    /// Reads once; an empty block is the end of the stream.
+    fn fill(&mut self, reader: &mut impl Read) -> io::Result<()> {
+        loop {
+            let room = self.base..self.base + BLOCK;
+            match reader.read(&mut self.buffer[room]) {
+                Ok(read) => {
+                    self.end = self.base + read;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
 /// A window onto a byte stream.
@@ -29,21 +59,16 @@ pub struct Blocks {
 }
 
 enum Supply {
-    Here { reader: Box<dyn Read + Send>, spare: Option<Vec<u8>> },
-    Ahead { filled: Receiver<io::Result<Block>>, empty: SyncSender<Vec<u8>> },
+    Here { reader: Box<dyn Read + Send>, spare: Option<Block> },
+    Ahead { filled: Receiver<io::Result<Block>>, empty: SyncSender<Block> },
 }
 
 impl Blocks {
     #[must_use]
     pub fn new(reader: Box<dyn Read + Send>, read_ahead: bool) -> Self {
-        let supply = if read_ahead { ahead(reader) } else { Supply::Here { reader, spare: Some(new_buffer()) } };
-        Blocks {
-            supply,
-            block: Block { buffer: new_buffer(), end: MAX_HELD },
-            start: MAX_HELD,
-            consumed: 0,
-            ended: false,
-        }
+        let supply = if read_ahead { ahead(reader) } else { Supply::Here { reader, spare: None } };
+        let block = Block::new();
+        Blocks { supply, start: block.end, block, consumed: 0, ended: false }
     }
 
     /// What is there of the stream from here on.
@@ -99,68 +124,43 @@ impl Blocks {
     /// Takes the next block, with what is left of this one in front of it.
     fn refill(&mut self) -> io::Result<()> {
         let tail = self.block.end - self.start;
-        // Small reads (a pipe, a slow disk) are gathered in the same buffer while there is room.
         let next = match &mut self.supply {
             Supply::Here { reader, spare } => {
-                let mut buffer = spare.take().unwrap_or_else(new_buffer);
-                match read_some(reader, &mut buffer[MAX_HELD..]) {
-                    Ok(read) => Block { buffer, end: MAX_HELD + read },
-                    Err(error) => {
-                        self.ended = true;
-                        return Err(error);
-                    }
-                }
+                let mut block = spare.take().unwrap_or_else(Block::new);
+                block.fill(reader).map(|()| block)
             }
-            Supply::Ahead { filled, .. } => match filled.recv() {
-                Ok(Ok(block)) => block,
-                Ok(Err(error)) => {
-                    self.ended = true;
-                    return Err(error);
-                }
-                Err(_) => Block { buffer: new_buffer(), end: MAX_HELD }, // the other thread has come to the end
-            },
+            // No block and no error: the other thread has come to the end.
+            Supply::Ahead { filled, .. } => filled.recv().unwrap_or_else(|_| Ok(Block::new())),
         };
-        if next.end == MAX_HELD {
-            self.ended = true;
-            return Ok(());
-        }
-        let mut old = std::mem::replace(&mut self.block, next);
-        self.block.buffer[MAX_HELD - tail..MAX_HELD].copy_from_slice(&old.buffer[self.start..old.end]);
-        self.start = MAX_HELD - tail;
-        old.end = MAX_HELD;
+        let next = match next {
+            Ok(block) if block.end > block.base => block,
+            end => {
+                self.ended = true;
+                return end.map(drop);
+            }
+        };
+        let old = std::mem::replace(&mut self.block, next);
+        let base = self.block.base;
+        self.block.buffer[base - tail..base].copy_from_slice(&old.buffer[self.start..old.end]);
+        self.start = base - tail;
         match &mut self.supply {
-            Supply::Here { spare, .. } => *spare = Some(old.buffer),
-            Supply::Ahead { empty, .. } => drop(empty.try_send(old.buffer)), // none wanted: the other thread has ended
+            Supply::Here { spare, .. } => *spare = Some(old),
+            Supply::Ahead { empty, .. } => drop(empty.try_send(old)), // none wanted: the other thread has ended
         }
         Ok(())
-    }
-}
-
-fn new_buffer() -> Vec<u8> {
-    vec![0; MAX_HELD + BLOCK]
-}
-
-/// Reads until the block is full or the stream ends; an error after some bytes comes with the next call.
-fn read_some(reader: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match reader.read(block) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
-        }
     }
 }
 
 /// Starts a thread that fills blocks. It ends with the stream, on an error, or when nobody takes its blocks any more.
 fn ahead(mut reader: Box<dyn Read + Send>) -> Supply {
     let (filled_sender, filled) = sync_channel(AHEAD);
-    let (empty, empty_receiver) = sync_channel::<Vec<u8>>(AHEAD * 2);
+    let (empty, empty_receiver) = sync_channel::<Block>(AHEAD * 2);
     thread::spawn(move || {
         loop {
-            let mut buffer = empty_receiver.try_recv().unwrap_or_else(|_| new_buffer());
-            let block =
-                read_some(&mut reader, &mut buffer[MAX_HELD..]).map(|read| Block { buffer, end: MAX_HELD + read });
-            let last = block.as_ref().map_or(true, |block| block.end == MAX_HELD);
-            if filled_sender.send(block).is_err() || last {
+            let mut block = empty_receiver.try_recv().unwrap_or_else(|_| Block::new());
+            let filled = block.fill(&mut reader).map(|()| block);
+            let last = filled.as_ref().map_or(true, |block| block.end == block.base);
+            if filled_sender.send(filled).is_err() || last {
                 return;
             }
         }

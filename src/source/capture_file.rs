@@ -5,8 +5,8 @@ use super::blocks::Blocks;
 use super::{BytesRead, Options, pcap, pcapng};
 use crate::error::Error;
 use crate::frame::{Frame, FrameRef, LinkType, Timestamp};
-use crate::packet::Skip;
 use crate::report::{Input, Status};
+use crate::skip::Skip;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::Ordering;
@@ -65,45 +65,47 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// What both formats need while they read.
+/// What both formats need while they read: the bytes, and the account of what was read from them.
 pub(super) struct Tape {
     pub blocks: Blocks,
+    pub account: Account,
+}
+
+/// What is told of an input at the end.
+pub(super) struct Account {
     input: u32,
     number: u64,
     first: Option<Timestamp>,
-    last: Option<Timestamp>,
     latest: Timestamp,
     notes: BTreeMap<&'static str, u64>,
 }
 
-impl Tape {
-    /// Gives a frame its number and counts what is odd about it. `end` bytes from `start` of the window are its own.
+impl Account {
+    /// Gives a frame its number and counts what is odd about it.
     #[inline]
-    pub fn frame(
-        &mut self,
-        time: Timestamp,
-        link: LinkType,
-        wire_len: u32,
-        bytes: std::ops::Range<usize>,
-    ) -> Frame<'_> {
+    pub fn frame<'a>(&mut self, time: Timestamp, link: LinkType, wire_len: u32, bytes: &'a [u8]) -> Frame<'a> {
         self.number += 1;
-        if time.is_known() {
+        let odd = time < self.latest || self.first.is_none() || (wire_len as usize) < bytes.len() || !time.is_known();
+        let wire_len = if odd { self.odd_frame(time, wire_len, bytes.len()) } else { wire_len };
+        self.latest = self.latest.max(time);
+        Frame { time, link, wire_len, bytes, at: FrameRef { input: self.input, number: self.number } }
+    }
+
+    /// The first frame, and frames that contradict themselves or those before. Gives the length on the wire.
+    #[cold]
+    fn odd_frame(&mut self, time: Timestamp, wire_len: u32, captured: usize) -> u32 {
+        if !time.is_known() {
+            self.note("frames without a time", 1);
+        } else {
             if time < self.latest {
                 self.note("frames whose time lies before that of an earlier frame", 1);
             }
-            self.latest = self.latest.max(time);
             self.first = Some(self.first.map_or(time, |first| first.min(time)));
-            self.last = self.last.max(Some(time));
-        } else {
-            self.note("frames without a time", 1);
         }
-        if (wire_len as usize) < bytes.len() {
+        if (wire_len as usize) < captured {
             self.note("frames longer in the file than they were on the wire", 1);
         }
-        let bytes = &self.blocks.bytes()[bytes];
-        #[allow(clippy::cast_possible_truncation)] // at most MAX_CAPTURED
-        let wire_len = wire_len.max(bytes.len() as u32);
-        Frame { time, link, wire_len, bytes, at: FrameRef { input: self.input, number: self.number } }
+        wire_len.max(u32::try_from(captured).unwrap_or(u32::MAX))
     }
 
     pub fn unreadable(&mut self, skip: Skip) -> Record<'static> {
@@ -114,10 +116,12 @@ impl Tape {
     pub fn note(&mut self, what: &'static str, times: u64) {
         *self.notes.entry(what).or_default() += times;
     }
+}
 
+impl Tape {
     /// The number that the next frame gets.
     pub fn next_number(&self) -> u64 {
-        self.number + 1
+        self.account.number + 1
     }
 
     /// Sees that `len` bytes are there; says where the file ends when they are not.
@@ -173,12 +177,13 @@ impl CaptureFile {
     ) -> Result<Self, Error> {
         let mut tape = Tape {
             blocks: Blocks::new(reader, options.read_ahead),
-            input: options.input,
-            number: 0,
-            first: None,
-            last: None,
-            latest: Timestamp::UNKNOWN,
-            notes: BTreeMap::new(),
+            account: Account {
+                input: options.input,
+                number: 0,
+                first: None,
+                latest: Timestamp::UNKNOWN,
+                notes: BTreeMap::new(),
+            },
         };
         let layout = match kind {
             Kind::Pcap => pcap::Layout::read(&mut tape).map(Layout::Pcap),
@@ -211,16 +216,17 @@ impl CaptureFile {
                 (status, Some(format!("{error}, at packet {number}, byte {offset}")))
             }
         };
+        let account = self.tape.account;
         Input {
             name: self.name,
             format: self.format,
             status,
             problem,
-            frames: self.tape.number,
+            frames: account.number,
             bytes: self.bytes_read.load(Ordering::Relaxed),
-            first: self.tape.first,
-            last: self.tape.last,
-            notes: self.tape.notes,
+            first: account.first,
+            last: account.first.map(|_| account.latest),
+            notes: account.notes,
         }
     }
 }

@@ -4,7 +4,8 @@
 use super::blocks::MAX_HELD;
 use super::capture_file::{Fault, MAX_CAPTURED, Record, Tape};
 use crate::frame::{LinkType, Timestamp};
-use crate::packet::Skip;
+use crate::skip::Skip;
+use pcap_parser::OptionCode;
 use pcap_parser::pcapng::{
     parse_enhancedpacketblock_be, parse_enhancedpacketblock_le, parse_interfacedescriptionblock_be,
     parse_interfacedescriptionblock_le,
@@ -83,7 +84,7 @@ impl Layout {
                 STATISTICS => self.statistics(tape, len)?,
                 kind => {
                     if NUMBERED.contains(&kind) {
-                        sink(tape.unreadable(Skip::NotAPacket));
+                        sink(tape.account.unreadable(Skip::NotAPacket));
                     }
                     let missing = tape.blocks.skip(len as u64)?;
                     if missing > 0 {
@@ -136,15 +137,20 @@ impl Layout {
         let Ok((_, block)) = parse(&tape.blocks.bytes()[..len]) else {
             return Err(tape.corrupt("an interface description that cannot be read"));
         };
-        let resolution = block.ts_resolution().filter(|resolution| *resolution > 0);
+        // pcap-parser 0.17 refuses every binary clock and reads the offset in one byte order only, so both are read here.
+        let resolution = ticks_per_second(block.if_tsresol);
+        let offset = block.options.iter().find(|option| option.code == OptionCode::IfTsoffset);
+        let offset = offset
+            .and_then(|option| option.value.first_chunk())
+            .map_or(0, |bytes| if self.big_endian { i64::from_be_bytes(*bytes) } else { i64::from_le_bytes(*bytes) });
         let interface = Interface {
             link: LinkType(block.linktype.0.cast_unsigned() & 0xffff),
             snap_len: block.snaplen,
             resolution: resolution.unwrap_or(1_000_000),
-            offset: block.ts_offset(),
+            offset,
         };
         if resolution.is_none() {
-            tape.note("interfaces with an impossible clock, taken for microseconds", 1);
+            tape.account.note("interfaces with an impossible clock, taken for microseconds", 1);
         }
         self.interfaces.push(interface);
         tape.blocks.consume(len);
@@ -204,10 +210,11 @@ impl Layout {
             return Err(tape.corrupt(&format!("a packet of {} bytes in a block of {len}", data.len())));
         }
         match self.interfaces.get(id) {
-            None => sink(tape.unreadable(Skip::NoInterface)),
+            None => sink(tape.account.unreadable(Skip::NoInterface)),
             Some(interface) => {
                 let time = ticks.map_or(Timestamp::UNKNOWN, |ticks| interface.time(ticks));
-                sink(Record::Frame(tape.frame(time, interface.link, wire_len, data)));
+                let Tape { blocks, account } = tape;
+                sink(Record::Frame(account.frame(time, interface.link, wire_len, &blocks.bytes()[data])));
             }
         }
         tape.blocks.consume(len);
@@ -235,12 +242,20 @@ impl Layout {
                     } else {
                         "packets dropped by the system while capturing"
                     };
-                    tape.note(what, dropped);
+                    tape.account.note(what, dropped);
                 }
             }
         }
         tape.blocks.consume(len);
         Ok(())
+    }
+}
+
+/// The option `if_tsresol`: a negative power of ten, or of two where the first bit is set. `None` beyond 64 bits.
+fn ticks_per_second(option: u8) -> Option<u64> {
+    match option {
+        0x80.. => 1u64.checked_shl((option & 0x7f).into()),
+        _ => 10u64.checked_pow(option.into()),
     }
 }
 
