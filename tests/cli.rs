@@ -1,0 +1,336 @@
+//! The program as its users meet it: good input, bad input, exit status, and what reaches a terminal.
+
+mod forge;
+
+use forge::{ACK, PSH, SYN, at};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+struct World {
+    folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        World { folder: tempfile::tempdir().expect("a folder for the test") }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gapwatch"));
+        command.current_dir(&self.folder).env("XDG_DATA_HOME", self.folder.path().join("data"));
+        command.env_remove("COLUMNS").env_remove("NO_COLOR");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().expect("the program runs")
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        fs::write(path, bytes).expect("writable");
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).expect("the fixture is there")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("valid JSON")
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().expect("an exit status")
+}
+
+#[test]
+fn a_capture_needs_no_verb_and_no_suffix() {
+    let world = World::new();
+    world.write("nothing-special", &fixture("nis-817.pcap"));
+    let short = world.run(&["nothing-special"]);
+    assert_eq!((status(&short), stderr(&short).as_str()), (0, ""));
+    assert!(stdout(&short).contains("10.9.0.2:817/tcp") && stdout(&short).contains("ypserv v2"), "{}", stdout(&short));
+    assert_eq!(world.run(&["read", "nothing-special"]).stdout, short.stdout);
+    assert_eq!(world.run(&["-r", "nothing-special"]).stdout, short.stdout);
+}
+
+#[test]
+fn standard_input_and_folders_are_read() {
+    let world = World::new();
+    let mut child = world.command().args(["-f", "json", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
+    child.stdin.take().expect("piped").write_all(&fixture("http-81.pcap")).expect("it reads");
+    let piped = child.wait_with_output().expect("it ends");
+    assert_eq!((status(&piped), json(&piped)["inputs"][0]["name"].as_str()), (0, Some("-")));
+
+    world.write("in/deep/er/one.cap", &fixture("http-81.pcap"));
+    world.write("in/notes.txt", b"not a capture");
+    world.write("in/empty", b"");
+    let folder = world.run(&["-f", "json", "in"]);
+    assert_eq!((status(&folder), stderr(&folder).as_str()), (0, ""), "what is no capture is left out of a folder");
+    assert_eq!(json(&folder)["inputs"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn bad_inputs_are_named_and_the_others_are_read() {
+    let world = World::new();
+    world.write("good", &fixture("http-81.pcap"));
+    world.write("empty", b"");
+    world.write("text", b"hello, world\n");
+    fs::create_dir(world.folder.path().join("folder")).expect("writable");
+    for (bad, said) in [
+        ("empty", "empty: the file is empty"),
+        ("text", "text: not a capture: text that begins with “hello, world”"),
+        ("missing", "missing: cannot be opened: No such file"),
+        ("folder", "folder: no captures in this folder (0 files looked at"),
+    ] {
+        let alone = world.run(&[bad]);
+        assert_eq!(status(&alone), 3, "{bad}");
+        assert!(stderr(&alone).contains(said) && stderr(&alone).lines().count() == 1, "{}", stderr(&alone));
+        assert_eq!(stdout(&alone), "", "{bad}");
+        let both = world.run(&["-f", "json", bad, "good"]);
+        assert_eq!((status(&both), stderr(&both).lines().count()), (4, 1), "{bad}");
+        assert_eq!(json(&both)["totals"]["frames"].as_u64(), Some(20), "{bad}");
+    }
+    // Frames are named by the place of their input, also behind one that gave nothing.
+    let both = json(&world.run(&["-f", "json", "empty", "good"]));
+    let input = both["findings"][0]["evidence"][0]["frames"][0]["input"].as_u64().expect("a number");
+    assert_eq!(both["inputs"][usize::try_from(input).expect("small")]["name"].as_str(), Some("good"));
+}
+
+#[test]
+fn a_cut_capture_is_reported_as_far_as_it_goes() {
+    let world = World::new();
+    let whole = fixture("nis-817.pcap");
+    world.write("cut", &whole[..whole.len() - 7]);
+    let output = world.run(&["-f", "json", "cut"]);
+    assert_eq!(status(&output), 4);
+    let report = json(&output);
+    let input = &report["inputs"][0];
+    assert_eq!(input["status"].as_str(), Some("truncated"));
+    let frames = input["frames"].as_u64().expect("a number");
+    let place = format!("inside packet {} at byte ", frames + 1);
+    assert!(input["problem"].as_str().is_some_and(|problem| problem.contains(&place)), "{input}");
+    assert!(!report["findings"].as_array().expect("a list").is_empty());
+    let table = stdout(&world.run(&["cut"]));
+    assert!(table.contains("truncated") && table.contains(&place), "{table}");
+}
+
+#[test]
+fn an_unknown_link_type_is_counted_by_its_name() {
+    let world = World::new();
+    world.write("radio", &forge::pcap(127, false, false, &[at(1, vec![0; 80]), at(2, vec![0; 80])]));
+    let table = stdout(&world.run(&["radio"]));
+    assert!(table.contains("2 frames = 0 observed + 0 outside the scope + 2 skipped (link type 127 IEEE802_11_RADIOTAP 2)"), "{table}");
+    assert!(table.starts_with("No service on an unassigned well-known port."), "{table}");
+}
+
+#[test]
+fn outputs_are_opened_before_anything_is_read() {
+    let world = World::new();
+    world.write("good", &fixture("http-81.pcap"));
+    let nowhere = world.run(&["good", "-o", "no/such/folder/report.json"]);
+    assert_eq!((status(&nowhere), stdout(&nowhere).as_str()), (2, ""));
+    assert!(stderr(&nowhere).contains("no/such/folder/report.json: cannot be written"), "{}", stderr(&nowhere));
+    let odd = world.run(&["good", "-o", "report.docx"]);
+    assert_eq!(status(&odd), 2);
+    assert!(stderr(&odd).contains("only .json and .txt"), "{}", stderr(&odd));
+    let kept = world.run(&["good", "-o", "report.json", "-o", "report.txt"]);
+    assert_eq!(status(&kept), 0);
+    let saved: Value = serde_json::from_slice(&fs::read(world.folder.path().join("report.json")).expect("written")).expect("JSON");
+    assert_eq!(saved["schema"].as_str(), Some("gapwatch.report/1"));
+    assert_eq!(fs::read(world.folder.path().join("report.txt")).expect("written"), kept.stdout);
+}
+
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let world = World::new();
+    world.write("good", &fixture("sweep.pcap"));
+    for arguments in [&["-f", "json", "good"][..], &["-v", "good"], &["registry"], &["explain", "817"], &["--help"]] {
+        let mut child = world.command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        drop(child.stdout.take()); // nobody reads
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!((status(&output), stderr(&output).as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn exit_status_says_what_was_found_when_asked() {
+    let world = World::new();
+    world.write("shell", &fixture("shell-bind-1005.pcap"));
+    world.write("nis", &fixture("nis-817.pcap"));
+    let status_of = |arguments: &[&str]| status(&world.run(arguments));
+    assert_eq!(status_of(&["shell"]), 0);
+    assert_eq!(status_of(&["--fail-on", "suspicious", "shell"]), 1);
+    assert_eq!(status_of(&["--fail-on", "suspicious", "nis"]), 0);
+    assert_eq!(status_of(&["--fail-on", "legacy-rpc", "nis"]), 1);
+    assert_eq!(status_of(&["--fail-on", "nonsense", "nis"]), 2);
+    assert_eq!(status_of(&["--no-such-flag"]), 2);
+    assert_eq!(status_of(&[]), 2);
+    assert_eq!(status_of(&["--help"]), 0);
+    assert_eq!(status_of(&["--version"]), 0);
+}
+
+#[test]
+fn ports_narrow_and_widen_the_scope() {
+    let world = World::new();
+    world.write("nis", &fixture("nis-817.pcap"));
+    let found = |arguments: &[&str]| -> Vec<String> {
+        let report = json(&world.run(&[&["-f", "json", "nis"], arguments].concat()));
+        let services = report["findings"].as_array().expect("a list").iter().filter(|finding| finding["kind"] == "service");
+        services.map(|finding| format!("{}/{}", finding["port"], finding["transport"].as_str().unwrap_or_default())).collect()
+    };
+    assert_eq!(found(&[]), ["817/tcp", "817/udp"]);
+    assert_eq!(found(&["--ports", "817/udp"]), ["817/udp"]);
+    assert_eq!(found(&["--ports", "1-99,900-1023"]), Vec::<String>::new());
+    assert_eq!(found(&["--ports", "111/tcp"]), ["111/tcp"], "asked for, it is a service like any other");
+    for (bad, said) in [("1033", "no well-known port"), ("x", "no port"), ("9-3", "ends before it begins"), ("9/sctp", "no transport")] {
+        let output = world.run(&["nis", "--ports", bad]);
+        assert_eq!(status(&output), 2);
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
+/// Bytes from packets and file names reach the terminal only as harmless text, in every format.
+#[test]
+fn hostile_bytes_do_nothing() {
+    let world = World::new();
+    let host = "\u{202e}evil\u{9b}31m\u{1b}]0;owned\u{7}\u{200b}\u{e0041}\u{7f}";
+    let request = format!("GET /\u{1b}[2J HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let prompt = "root@\u{1b}[31mhost:~# ";
+    let frames = [
+        at(1_000_000_000, forge::tcp_frame((1, 40_000), (2, 81), 1, SYN, &[])),
+        at(1_000_000_001, forge::tcp_frame((1, 40_000), (2, 81), 2, PSH | ACK, request.as_bytes())),
+        at(1_000_000_002, forge::tcp_frame((2, 81), (1, 40_000), 2, PSH | ACK, prompt.as_bytes())),
+    ];
+    let name = "evil\u{1b}[31m\u{202e}name";
+    world.write(name, &forge::pcap(1, false, true, &frames));
+    for arguments in [&["-v", "--color", "never", name][..], &["-f", "json", name], &["--color", "never", "evil\u{1b}missing"]] {
+        let output = world.run(arguments);
+        let shown = stdout(&output) + &stderr(&output);
+        let bad: Vec<char> = shown.chars().filter(|c| *c != '\n' && gapwatch::output::safe::is_harmful(*c)).collect();
+        assert!(bad.is_empty(), "{arguments:?}: {bad:?} in {shown}");
+    }
+    let report = json(&world.run(&["-f", "json", name]));
+    assert_eq!(report["inputs"][0]["name"].as_str(), Some(name), "JSON reads back as it was");
+}
+
+#[test]
+fn colour_comes_when_asked_for_only() {
+    let world = World::new();
+    world.write("shell", &fixture("shell-bind-1005.pcap"));
+    let colored = |arguments: &[&str]| stdout(&world.run(&[arguments, &["shell"]].concat())).contains('\u{1b}');
+    assert!(!colored(&[]), "no terminal, no colour");
+    assert!(colored(&["--color", "always"]));
+    assert!(!colored(&["--color", "never"]));
+}
+
+#[test]
+fn the_table_keeps_to_the_terminal_s_width() {
+    let world = World::new();
+    for name in ["nis-817.pcap", "sweep.pcap", "http-81.pcap", "ipv6-http-100.pcap"] {
+        world.write(name, &fixture(name));
+    }
+    for columns in ["80", "100", "120", "200"] {
+        let output = world.command().args(["."]).env("COLUMNS", columns).output().expect("runs");
+        let limit: usize = columns.parse().expect("a number");
+        let table = stdout(&output);
+        let rows = table.lines().take_while(|line| !line.contains(" frames = "));
+        for row in rows {
+            assert!(row.chars().count() <= limit, "{columns}: {row}");
+        }
+    }
+}
+
+#[test]
+fn explain_tells_the_story_of_a_port() {
+    let world = World::new();
+    let story = stdout(&world.run(&["explain", "817"]));
+    for part in [
+        "2026-02-13", "811-827", "unassigned", "dynamic RPC range", "NetInfo", "Open Directory", "10.5", "2007", "root",
+        "net.ipv4.ip_unprivileged_port_start", "ss -tulpn 'sport = :817'", "sudo lsof -nP -i :817", "netstat -ano | findstr :817",
+    ] {
+        assert!(story.contains(part), "{part} is not in:\n{story}");
+    }
+    assert!(!story.contains("817 = NetInfo"));
+    assert!(stdout(&world.run(&["explain", "716/udp"])).contains("assigned to pana"));
+    assert!(stdout(&world.run(&["explain", "716/tcp"])).contains("unassigned"));
+    assert!(stdout(&world.run(&["explain", "1015"])).contains("reserved"));
+    assert!(stdout(&world.run(&["explain", "100004"])).contains("ypserv"));
+    assert!(stdout(&world.run(&["explain", "200100000"])).contains("LOOKUP"));
+    assert_eq!(status(&world.run(&["explain", "no-such-id"])), 2);
+}
+
+/// Every id that a report can carry is explained.
+#[test]
+fn explain_knows_every_id() {
+    let world = World::new();
+    let ids = stdout(&world.run(&["explain", "all"]));
+    assert!(ids.lines().count() > 20);
+    for id in ids.lines() {
+        let output = world.run(&["explain", id]);
+        assert!(status(&output) == 0 && stdout(&output).len() > 40, "{id}");
+    }
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let report = json(&world.run(&["-f", "json", fixtures.to_str().expect("plain")]));
+    for finding in report["findings"].as_array().expect("a list") {
+        for reason in finding["evidence"].as_array().expect("a list") {
+            let by = reason["by"].as_str().expect("an id");
+            assert!(ids.lines().any(|id| id == by), "{by} is not explained");
+        }
+    }
+}
+
+#[test]
+fn the_registry_is_printed_and_replaced() {
+    let world = World::new();
+    let table = stdout(&world.run(&["registry"]));
+    assert!(table.contains("811-827\t*\tunassigned"));
+    // IANA's own layout, made from the table; port 817 has been assigned since.
+    let mut csv = "Service Name,Port Number,Transport Protocol,Description,Assignee,Contact,Registration Date,Modification Date,\
+        Reference,Service Code,Unauthorized Use Reported,Assignment Notes\r\n"
+        .to_owned();
+    for row in table.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = row.split('\t').collect();
+        let (ports, transport, kind, names) = (fields[0], fields[1].trim_matches('*'), fields[3], fields[4]);
+        let description = match kind {
+            "named" => fields[5].to_owned(),
+            "private" => "any private service".to_owned(),
+            "explicit" => "Unassigned\nwith a second line".to_owned(),
+            "absent" => continue,
+            other => other.to_owned(),
+        };
+        for name in names.split('|') {
+            csv += &format!("{name},{ports},{transport},\"{}\",,,,{},,,,\r\n", description.replace('"', "\"\""), fields[6]);
+        }
+    }
+    csv += "netinfo-again,817,tcp,Somebody got it,,,2026-12-01,,,,,\r\n";
+    world.write("iana.csv", csv.as_bytes());
+    let imported = world.run(&["registry", "import", "iana.csv"]);
+    assert_eq!(status(&imported), 0, "{}", stderr(&imported));
+    let said = stdout(&imported);
+    assert!(said.contains("registry of 2026-12-01") && said.contains("817/tcp: unassigned -> assigned (netinfo-again)"), "{said}");
+    assert!(stdout(&world.run(&["explain", "817/tcp"])).contains("assigned to netinfo-again"), "it is used from now on");
+    assert!(stdout(&world.run(&["explain", "817/tcp", "--registry", "built-in"])).contains("nobody holds it"));
+    world.write("nis", &fixture("nis-817.pcap"));
+    let report = json(&world.run(&["-f", "json", "nis"]));
+    assert_eq!(report["registry"]["date"].as_str(), Some("2026-12-01"));
+
+    world.write("cut.csv", &csv.as_bytes()[..2000]);
+    let cut = world.run(&["registry", "import", "cut.csv"]);
+    assert_eq!(status(&cut), 2);
+    assert!(stderr(&cut).contains("cut off"), "{}", stderr(&cut));
+}
