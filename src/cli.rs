@@ -52,7 +52,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Read captures and report (the same as naming them without a verb)
-    Read(read::Read),
+    Read(Box<read::Read>),
     /// What a port, an RPC program, a signature or a rule means
     Explain(explain::Explain),
     /// The port registry as gapwatch sees it; refresh it from IANA's CSV

@@ -10,7 +10,7 @@ use crate::tunnel::Tunnel;
 use serde::Serialize;
 
 /// Ports from 1024 up that clients on reserved source ports are known to talk to: NFS, mountd, lockd and statd as they
-/// are pinned, `GlusterFS`, and NetInfo's local domain.
+/// are pinned, `GlusterFS`, and `NetInfo`'s local domain.
 const SERVER_PORTS: [u16; 10] = [1033, 2049, 4045, 4046, 20048, 24007, 24008, 32765, 32768, 32803];
 /// RPC messages that are read from an opening.
 const MAX_MESSAGES: usize = 64;
@@ -125,6 +125,14 @@ impl Seen {
     }
 }
 
+/// What a signature saw in one direction.
+struct Found {
+    number: usize,
+    detail: String,
+    count: u64,
+    first: Option<Stamp>,
+}
+
 /// A conversation with its roles.
 #[derive(Clone, Debug)]
 pub struct Conversation {
@@ -168,10 +176,15 @@ impl Conversation {
     #[must_use]
     pub fn new(key: FlowKey, flow: &Flow, scope: &Scope) -> Self {
         let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
-        let mut seen: [Vec<(usize, String, u64, Option<Stamp>)>; 2] = flow.halves.each_ref().map(|half| {
+        let mut seen: [Vec<Found>; 2] = flow.halves.each_ref().map(|half| {
             half.sightings
                 .iter()
-                .map(|(key, seen)| (key.signature, key.detail.to_string(), seen.count, seen.first))
+                .map(|(key, seen)| Found {
+                    number: key.signature,
+                    detail: key.detail.to_string(),
+                    count: seen.count,
+                    first: seen.first,
+                })
                 .collect()
         });
         if key.transport == Transport::Tcp {
@@ -191,7 +204,7 @@ impl Conversation {
         };
         for (index, found) in seen.into_iter().enumerate() {
             let from = if index == server { Side::Server } else { Side::Client };
-            conversation.seen.extend(found.into_iter().map(|(number, detail, count, first)| Seen {
+            conversation.seen.extend(found.into_iter().map(|Found { number, detail, count, first }| Seen {
                 number,
                 detail,
                 from,
@@ -286,7 +299,7 @@ fn traffic(half: &Half, transport: Transport) -> Traffic {
 }
 
 /// Adds what only shows when segments are put together: messages and greetings that were sent in several.
-fn read_stream(half: &Half, traffic: &mut Traffic, seen: &mut Vec<(usize, String, u64, Option<Stamp>)>) {
+fn read_stream(half: &Half, traffic: &mut Traffic, seen: &mut Vec<Found>) {
     let chunks: &[Chunk] = half.opening.chunks();
     if chunks.len() < 2 {
         return;
@@ -295,10 +308,10 @@ fn read_stream(half: &Half, traffic: &mut Traffic, seen: &mut Vec<(usize, String
     let payload = Payload { transport: Transport::Tcp, bytes: &stream.bytes, wire_len: stream.bytes.len() };
     for (number, detail) in sightings(&payload) {
         // Seen in its first segment already, perhaps with less detail: the longer text says more.
-        match seen.iter_mut().find(|(known, ..)| *known == number) {
-            Some((_, known, ..)) if known.len() >= detail.len() => {}
-            Some((_, known, ..)) => *known = detail,
-            None => seen.push((number, detail, 1, stream.seen(0))),
+        match seen.iter_mut().find(|known| known.number == number) {
+            Some(known) if known.detail.len() >= detail.len() => {}
+            Some(known) => known.detail = detail,
+            None => seen.push(Found { number, detail, count: 1, first: stream.seen(0) }),
         }
     }
     read_records(&stream, traffic);
@@ -324,12 +337,7 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
 }
 
 /// The place of the server, and how that was told.
-fn roles(
-    key: &FlowKey,
-    halves: &[Traffic; 2],
-    seen: &[Vec<(usize, String, u64, Option<Stamp>)>; 2],
-    scope: &Scope,
-) -> (usize, Basis) {
+fn roles(key: &FlowKey, halves: &[Traffic; 2], seen: &[Vec<Found>; 2], scope: &Scope) -> (usize, Basis) {
     // Each basis gives points to the side that it takes for the server; a tie leaves the word to the next.
     let decide = |points: [u64; 2]| match points[0].cmp(&points[1]) {
         std::cmp::Ordering::Greater => Some(0),
@@ -347,7 +355,7 @@ fn roles(
         return (server, Basis::RpcCall);
     }
     let sent = |side: usize, sender: Sender| {
-        seen[side].iter().filter(|(number, ..)| signature::ALL[*number].sender == sender).count() as u64
+        seen[side].iter().filter(|found| signature::ALL[found.number].sender == sender).count() as u64
     };
     let signed = [0, 1].map(|side| sent(1 - side, Sender::Client) + sent(side, Sender::Server));
     if let Some(server) = decide(signed) {

@@ -122,12 +122,12 @@ pub(crate) fn finding(
     protocol: &'static str,
     what: String,
     state: State,
-    conversations: Vec<Conversation>,
+    conversations: &[Conversation],
 ) -> Finding {
     let clients: BTreeSet<IpAddr> = conversations.iter().map(|flow| flow.client().address).collect();
     let flows: Vec<FlowNote> = conversations.iter().take(MAX_LISTED).map(flow_note).collect();
-    let sum = rpc::sum(&conversations);
-    let replies_of = |number, version| answered(&conversations, number, version);
+    let sum = rpc::sum(conversations);
+    let replies_of = |number, version| answered(conversations, number, version);
     let programs = rpc::by_program(&sum).into_iter().map(|(number, version, procedures, calls)| RpcProgram {
         program: number,
         name: program::name(number, version).into_owned(),
@@ -169,7 +169,7 @@ pub(crate) fn finding(
         packets: conversations.iter().map(Conversation::packets).sum(),
         bytes: conversations.iter().map(Conversation::bytes).sum(),
         evidence: verdict.evidence,
-        wireshark: wireshark(kind, &service, address, &conversations),
+        wireshark: wireshark(kind, &service, address, conversations),
         flows_total: conversations.len(),
         flows,
         community_ids,

@@ -164,7 +164,9 @@ impl Half {
         self.opening.observe(stamp, packet);
         if !calls.is_empty() {
             let remote_calls = self.remote_calls.get_or_insert_default();
-            calls.iter().for_each(|message| remote_calls.observe(stamp, message));
+            for message in calls {
+                remote_calls.observe(stamp, message);
+            }
         }
         let payload =
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };

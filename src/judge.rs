@@ -20,10 +20,10 @@ pub struct Apart {
 
 /// Every finding, in the order of the report.
 #[must_use]
-pub fn judge(table: &FlowTable, context: &Context<'_>) -> (Vec<Finding>, Apart) {
+pub fn judge(table: &FlowTable, context: Context<'_>) -> (Vec<Finding>, Apart) {
     let mut conversations: Vec<Conversation> =
         table.flows().map(|(key, flow)| Conversation::new(key, &flow, table.scope())).collect();
-    conversations.sort_by(|a, b| a.order().cmp(&b.order()));
+    conversations.sort_by_key(Conversation::order);
 
     let (scanners, rest) = sweep::take(conversations);
     let mut services: BTreeMap<Service, Vec<Conversation>> = BTreeMap::new();
@@ -39,11 +39,11 @@ pub fn judge(table: &FlowTable, context: &Context<'_>) -> (Vec<Finding>, Apart) 
             apart.context_flows += 1;
         }
     }
-    let mut findings: Vec<Finding> = scanners.into_iter().map(scanner_finding).collect();
-    findings.extend(services.into_iter().map(|(service, flows)| service_finding(service, flows, context)));
+    let mut findings: Vec<Finding> = scanners.iter().map(scanner_finding).collect();
+    findings.extend(services.into_iter().map(|(service, flows)| service_finding(service, &flows)));
     findings
-        .extend(clients.into_iter().map(|((service, client), flows)| client_finding(service, client, flows, context)));
-    findings.sort_by(|a, b| a.order().cmp(&b.order()));
+        .extend(clients.into_iter().map(|((service, client), flows)| client_finding(service, client, &flows, context)));
+    findings.sort_by_key(Finding::order);
     (findings, apart)
 }
 
@@ -53,35 +53,35 @@ fn is_target(scope: &Scope, service: &Service) -> bool {
 }
 
 /// A service and everything that was said to it.
-fn service_finding(service: Service, flows: Vec<Conversation>, context: &Context<'_>) -> Finding {
-    let state = state_of(&flows);
-    let mut evidence = rule::of_service(&service, &flows, context);
-    evidence.extend(state_evidence(state, &flows));
+fn service_finding(service: Service, flows: &[Conversation]) -> Finding {
+    let state = state_of(flows);
+    let mut evidence = rule::of_service(&service, flows);
+    evidence.extend(state_evidence(state, flows));
     let verdict = Verdict::from_evidence(evidence);
-    let (protocol, what) = describe(&flows, &verdict, state);
+    let (protocol, what) = describe(flows, &verdict, state);
     let kind = Kind::Service;
     finding::finding(kind, service, service.end.address, verdict, protocol, what, state, flows)
 }
 
 /// A source that touched many services.
-fn scanner_finding(scanner: sweep::Scanner) -> Finding {
+fn scanner_finding(scanner: &sweep::Scanner) -> Finding {
     let verdict = Verdict::from_evidence(vec![scanner.evidence()]);
     let (targets, what) = (scanner.targets(), scanner.what());
     let state = if targets.open.is_empty() { State::Unanswered } else { State::NoPayload };
     let service = scanner.probes[0].service();
     let mut finding =
-        finding::finding(Kind::Scanner, service, scanner.address, verdict, "", what, state, scanner.probes);
+        finding::finding(Kind::Scanner, service, scanner.address, verdict, "", what, state, &scanner.probes);
     finding.targets = Some(targets);
     finding
 }
 
 /// A client on a reserved source port: not a service, told under what it talks to.
-fn client_finding(service: Service, client: IpAddr, flows: Vec<Conversation>, context: &Context<'_>) -> Finding {
-    let state = state_of(&flows);
-    let mut evidence = rule::of_client(&service, &flows, context);
-    evidence.extend(state_evidence(state, &flows));
+fn client_finding(service: Service, client: IpAddr, flows: &[Conversation], context: Context<'_>) -> Finding {
+    let state = state_of(flows);
+    let mut evidence = rule::of_client(&service, flows, context);
+    evidence.extend(state_evidence(state, flows));
     let verdict = Verdict::from_evidence(evidence);
-    let (protocol, what) = describe(&flows, &verdict, state);
+    let (protocol, what) = describe(flows, &verdict, state);
     let name = context.registry.name(service.transport, service.end.port);
     let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
     let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);

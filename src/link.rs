@@ -57,7 +57,7 @@ pub fn ether_type(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], Skip> {
             0x8864 => return pppoe(rest),
             // IEEE 802.3 with an LLC/SNAP header (RFC 1042)
             0..0x0600 if rest.starts_with(&[0xaa, 0xaa, 0x03, 0, 0, 0]) => {
-                (kind, rest) = (at(rest, 6)?, from(rest, 8)?)
+                (kind, rest) = (at(rest, 6)?, from(rest, 8)?);
             }
             0..0x0600 => return Err(Skip::NotIp(0)),
             _ => return Err(Skip::NotIp(kind)),
@@ -91,7 +91,7 @@ fn ppp(bytes: &[u8]) -> Result<&[u8], Skip> {
     }
 }
 
-/// A PPPoE session packet (RFC 2516, section 4): six bytes of header, then PPP.
+/// A `PPPoE` session packet (RFC 2516, section 4): six bytes of header, then PPP.
 fn pppoe(bytes: &[u8]) -> Result<&[u8], Skip> {
     match bytes {
         [0x11, 0x00, _, _, _, _, rest @ ..] => ppp(rest),

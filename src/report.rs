@@ -139,7 +139,7 @@ pub struct BeyondBounds {
 /// The report of a settled table.
 #[must_use]
 pub fn report(table: &FlowTable, inputs: Vec<Input>, registry: &Registry) -> Report {
-    let (findings, apart) = judge::judge(table, &Context { registry });
+    let (findings, apart) = judge::judge(table, Context { registry });
     let totals = &table.totals;
     let scope = table.scope();
     let mut skipped: BTreeMap<String, u64> = BTreeMap::new();

@@ -56,16 +56,16 @@ pub const ALL: &[About] = &[
 ];
 
 /// The reasons for a service.
-pub fn of_service(service: &Service, flows: &[Conversation], context: &Context<'_>) -> Vec<Evidence> {
+pub fn of_service(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
     let mut evidence = rpc::evidence(flows);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::evidence(flows));
-    evidence.extend(lore::evidence(service, context));
+    evidence.extend(lore::evidence(service));
     evidence
 }
 
 /// The reasons for a client on a reserved source port.
-pub fn of_client(service: &Service, flows: &[Conversation], context: &Context<'_>) -> Vec<Evidence> {
+pub fn of_client(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
     let mut evidence = rpc::evidence(flows);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::names(flows));

@@ -115,7 +115,7 @@ impl Scan {
                 let Some(path) = found.files.get(index) else { break };
                 let input = u32::try_from(index).unwrap_or(u32::MAX);
                 let options = Options { input, read_ahead, bytes_read: BytesRead::clone(&self.bytes_read) };
-                let outcome = self.read(path, &options, &mut table);
+                let outcome = read(path, &options, &mut table);
                 results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, outcome));
             }
             table.settle();
@@ -133,7 +133,9 @@ impl Scan {
             })
         };
         let mut table = self.table();
-        tables.into_iter().for_each(|piece| table.merge(piece));
+        for piece in tables {
+            table.merge(piece);
+        }
         table.settle();
         let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         results.sort_by_key(|(index, _)| *index);
@@ -152,12 +154,13 @@ impl Scan {
         let table = FlowTable::new(self.scope, self.max_flows);
         if self.fast_lane { table } else { table.without_fast_lane() }
     }
+}
 
-    fn read(&self, path: &Path, options: &Options, table: &mut FlowTable) -> Result<Input, Error> {
-        let capture = source::open(path, options)?;
-        Ok(capture.read(|record| match record {
-            Record::Frame(frame) => table.take(&frame),
-            Record::Unreadable(skip) => table.take_unreadable(skip),
-        }))
-    }
+/// Reads one capture into a table.
+fn read(path: &Path, options: &Options, table: &mut FlowTable) -> Result<Input, Error> {
+    let capture = source::open(path, options)?;
+    Ok(capture.read(|record| match record {
+        Record::Frame(frame) => table.take(&frame),
+        Record::Unreadable(skip) => table.take_unreadable(skip),
+    }))
 }

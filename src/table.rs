@@ -69,8 +69,12 @@ impl Merge for Totals {
         self.bytes += bytes;
         self.observed += observed;
         self.outside += outside;
-        skipped.into_iter().for_each(|(skip, count)| *self.skipped.entry(skip).or_default() += count);
-        tunnelled.into_iter().for_each(|(kind, count)| *self.tunnelled.entry(kind).or_default() += count);
+        for (skip, count) in skipped {
+            *self.skipped.entry(skip).or_default() += count;
+        }
+        for (kind, count) in tunnelled {
+            *self.tunnelled.entry(kind).or_default() += count;
+        }
         self.cut += cut;
         self.first = crate::merge::earliest(self.first, first);
         self.last = self.last.max(last);

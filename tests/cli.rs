@@ -71,7 +71,8 @@ fn a_capture_needs_no_verb_and_no_suffix() {
 #[test]
 fn standard_input_and_folders_are_read() {
     let world = World::new();
-    let mut child = world.command().args(["-f", "json", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
+    let mut child =
+        world.command().args(["-f", "json", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
     child.stdin.take().expect("piped").write_all(&fixture("http-81.pcap")).expect("it reads");
     let piped = child.wait_with_output().expect("it ends");
     assert_eq!((status(&piped), json(&piped)["inputs"][0]["name"].as_str()), (0, Some("-")));
@@ -134,7 +135,10 @@ fn an_unknown_link_type_is_counted_by_its_name() {
     let world = World::new();
     world.write("radio", &forge::pcap(127, false, false, &[at(1, vec![0; 80]), at(2, vec![0; 80])]));
     let table = stdout(&world.run(&["radio"]));
-    assert!(table.contains("2 frames = 0 observed + 0 outside the scope + 2 skipped (link type 127 IEEE802_11_RADIOTAP 2)"), "{table}");
+    assert!(
+        table.contains("2 frames = 0 observed + 0 outside the scope + 2 skipped (link type 127 IEEE802_11_RADIOTAP 2)"),
+        "{table}"
+    );
     assert!(table.starts_with("No service on an unassigned well-known port."), "{table}");
 }
 
@@ -150,7 +154,8 @@ fn outputs_are_opened_before_anything_is_read() {
     assert!(stderr(&odd).contains("only .json and .txt"), "{}", stderr(&odd));
     let kept = world.run(&["good", "-o", "report.json", "-o", "report.txt"]);
     assert_eq!(status(&kept), 0);
-    let saved: Value = serde_json::from_slice(&fs::read(world.folder.path().join("report.json")).expect("written")).expect("JSON");
+    let saved: Value =
+        serde_json::from_slice(&fs::read(world.folder.path().join("report.json")).expect("written")).expect("JSON");
     assert_eq!(saved["schema"].as_str(), Some("gapwatch.report/1"));
     assert_eq!(fs::read(world.folder.path().join("report.txt")).expect("written"), kept.stdout);
 }
@@ -160,7 +165,8 @@ fn a_closed_pipe_is_quiet() {
     let world = World::new();
     world.write("good", &fixture("sweep.pcap"));
     for arguments in [&["-f", "json", "good"][..], &["-v", "good"], &["registry"], &["explain", "817"], &["--help"]] {
-        let mut child = world.command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let mut child =
+            world.command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
         drop(child.stdout.take()); // nobody reads
         let output = child.wait_with_output().expect("it ends");
         assert_eq!((status(&output), stderr(&output).as_str()), (0, ""), "{arguments:?}");
@@ -190,14 +196,19 @@ fn ports_narrow_and_widen_the_scope() {
     world.write("nis", &fixture("nis-817.pcap"));
     let found = |arguments: &[&str]| -> Vec<String> {
         let report = json(&world.run(&[&["-f", "json", "nis"], arguments].concat()));
-        let services = report["findings"].as_array().expect("a list").iter().filter(|finding| finding["kind"] == "service");
-        services.map(|finding| format!("{}/{}", finding["port"], finding["transport"].as_str().unwrap_or_default())).collect()
+        let services =
+            report["findings"].as_array().expect("a list").iter().filter(|finding| finding["kind"] == "service");
+        services
+            .map(|finding| format!("{}/{}", finding["port"], finding["transport"].as_str().unwrap_or_default()))
+            .collect()
     };
     assert_eq!(found(&[]), ["817/tcp", "817/udp"]);
     assert_eq!(found(&["--ports", "817/udp"]), ["817/udp"]);
     assert_eq!(found(&["--ports", "1-99,900-1023"]), Vec::<String>::new());
     assert_eq!(found(&["--ports", "111/tcp"]), ["111/tcp"], "asked for, it is a service like any other");
-    for (bad, said) in [("1033", "no well-known port"), ("x", "no port"), ("9-3", "ends before it begins"), ("9/sctp", "no transport")] {
+    for (bad, said) in
+        [("1033", "no well-known port"), ("x", "no port"), ("9-3", "ends before it begins"), ("9/sctp", "no transport")]
+    {
         let output = world.run(&["nis", "--ports", bad]);
         assert_eq!(status(&output), 2);
         assert!(stderr(&output).contains(said), "{}", stderr(&output));
@@ -218,7 +229,9 @@ fn hostile_bytes_do_nothing() {
     ];
     let name = "evil\u{1b}[31m\u{202e}name";
     world.write(name, &forge::pcap(1, false, true, &frames));
-    for arguments in [&["-v", "--color", "never", name][..], &["-f", "json", name], &["--color", "never", "evil\u{1b}missing"]] {
+    for arguments in
+        [&["-v", "--color", "never", name][..], &["-f", "json", name], &["--color", "never", "evil\u{1b}missing"]]
+    {
         let output = world.run(arguments);
         let shown = stdout(&output) + &stderr(&output);
         let bad: Vec<char> = shown.chars().filter(|c| *c != '\n' && gapwatch::output::safe::is_harmful(*c)).collect();
@@ -260,8 +273,19 @@ fn explain_tells_the_story_of_a_port() {
     let world = World::new();
     let story = stdout(&world.run(&["explain", "817"]));
     for part in [
-        "2026-02-13", "811-827", "unassigned", "dynamic RPC range", "NetInfo", "Open Directory", "10.5", "2007", "root",
-        "net.ipv4.ip_unprivileged_port_start", "ss -tulpn 'sport = :817'", "sudo lsof -nP -i :817", "netstat -ano | findstr :817",
+        "2026-02-13",
+        "811-827",
+        "unassigned",
+        "dynamic RPC range",
+        "NetInfo",
+        "Open Directory",
+        "10.5",
+        "2007",
+        "root",
+        "net.ipv4.ip_unprivileged_port_start",
+        "ss -tulpn 'sport = :817'",
+        "sudo lsof -nP -i :817",
+        "netstat -ano | findstr :817",
     ] {
         assert!(story.contains(part), "{part} is not in:\n{story}");
     }
@@ -300,9 +324,10 @@ fn the_registry_is_printed_and_replaced() {
     let table = stdout(&world.run(&["registry"]));
     assert!(table.contains("811-827\t*\tunassigned"));
     // IANA's own layout, made from the table; port 817 has been assigned since.
-    let mut csv = "Service Name,Port Number,Transport Protocol,Description,Assignee,Contact,Registration Date,Modification Date,\
+    let mut csv =
+        "Service Name,Port Number,Transport Protocol,Description,Assignee,Contact,Registration Date,Modification Date,\
         Reference,Service Code,Unauthorized Use Reported,Assignment Notes\r\n"
-        .to_owned();
+            .to_owned();
     for row in table.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = row.split('\t').collect();
         let (ports, transport, kind, names) = (fields[0], fields[1].trim_matches('*'), fields[3], fields[4]);
@@ -314,7 +339,11 @@ fn the_registry_is_printed_and_replaced() {
             other => other.to_owned(),
         };
         for name in names.split('|') {
-            csv += &format!("{name},{ports},{transport},\"{}\",,,,{},,,,\r\n", description.replace('"', "\"\""), fields[6]);
+            csv += &format!(
+                "{name},{ports},{transport},\"{}\",,,,{},,,,\r\n",
+                description.replace('"', "\"\""),
+                fields[6]
+            );
         }
     }
     csv += "netinfo-again,817,tcp,Somebody got it,,,2026-12-01,,,,,\r\n";
@@ -322,8 +351,14 @@ fn the_registry_is_printed_and_replaced() {
     let imported = world.run(&["registry", "import", "iana.csv"]);
     assert_eq!(status(&imported), 0, "{}", stderr(&imported));
     let said = stdout(&imported);
-    assert!(said.contains("registry of 2026-12-01") && said.contains("817/tcp: unassigned -> assigned (netinfo-again)"), "{said}");
-    assert!(stdout(&world.run(&["explain", "817/tcp"])).contains("assigned to netinfo-again"), "it is used from now on");
+    assert!(
+        said.contains("registry of 2026-12-01") && said.contains("817/tcp: unassigned -> assigned (netinfo-again)"),
+        "{said}"
+    );
+    assert!(
+        stdout(&world.run(&["explain", "817/tcp"])).contains("assigned to netinfo-again"),
+        "it is used from now on"
+    );
     assert!(stdout(&world.run(&["explain", "817/tcp", "--registry", "built-in"])).contains("nobody holds it"));
     world.write("nis", &fixture("nis-817.pcap"));
     let report = json(&world.run(&["-f", "json", "nis"]));

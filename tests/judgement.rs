@@ -69,7 +69,10 @@ fn reply_record(xid: u32) -> Vec<u8> {
 fn a_call_and_its_reply_are_certain_rpc() {
     let report = judged(&conversation(CLIENT, SERVER, &[(false, &call_record(1, 3)), (true, &reply_record(1))]));
     let finding = only(&report);
-    assert_eq!((finding.class, finding.confidence, finding.protocol), (Class::LegacyRpc, Confidence::Certain, "onc-rpc"));
+    assert_eq!(
+        (finding.class, finding.confidence, finding.protocol),
+        (Class::LegacyRpc, Confidence::Certain, "onc-rpc")
+    );
     assert_eq!((finding.rpc[0].name.as_str(), &finding.rpc[0].procedures[..]), ("ypserv", &["MATCH".to_owned()][..]));
     assert_eq!((finding.rpc[0].calls, finding.rpc[0].replies), (1, 1));
 }
@@ -118,7 +121,8 @@ fn one_unanswered_ping_is_a_probe_and_no_service() {
 
 #[test]
 fn a_service_that_answers_a_call_in_another_language_is_no_rpc() {
-    let report = judged(&conversation(CLIENT, SERVER, &[(false, &call_record(1, 3)), (true, b"-ERR unknown command\r\n")]));
+    let report =
+        judged(&conversation(CLIENT, SERVER, &[(false, &call_record(1, 3)), (true, b"-ERR unknown command\r\n")]));
     assert_eq!((only(&report).class, only(&report).state), (Class::Custom, State::Unexplained));
 }
 
@@ -126,10 +130,16 @@ fn a_service_that_answers_a_call_in_another_language_is_no_rpc() {
 fn a_call_in_one_direction_is_probable_and_two_are_certain() {
     let one = judged(&[udp_frame(CLIENT, SERVER, &rpc_call(1, 100_005, 3, 1))]);
     assert_eq!((only(&one).class, only(&one).confidence), (Class::LegacyRpc, Confidence::Probable));
-    let again = judged(&[udp_frame(CLIENT, SERVER, &rpc_call(1, 100_005, 3, 1)), udp_frame(CLIENT, SERVER, &rpc_call(1, 100_005, 3, 1))]);
+    let again = judged(&[
+        udp_frame(CLIENT, SERVER, &rpc_call(1, 100_005, 3, 1)),
+        udp_frame(CLIENT, SERVER, &rpc_call(1, 100_005, 3, 1)),
+    ]);
     assert_eq!(only(&again).confidence, Confidence::Probable, "a retransmission is the same call");
     assert!(only(&again).evidence[0].says.contains("1 retransmitted"), "{:?}", only(&again).evidence);
-    let two = judged(&[udp_frame(CLIENT, SERVER, &rpc_call(1, 100_005, 3, 1)), udp_frame(CLIENT, SERVER, &rpc_call(2, 100_005, 3, 1))]);
+    let two = judged(&[
+        udp_frame(CLIENT, SERVER, &rpc_call(1, 100_005, 3, 1)),
+        udp_frame(CLIENT, SERVER, &rpc_call(2, 100_005, 3, 1)),
+    ]);
     assert_eq!(only(&two).confidence, Confidence::Certain);
 }
 
@@ -171,7 +181,10 @@ fn a_callback_makes_the_client_no_service() {
         ],
     ));
     let finding = only(&report);
-    assert_eq!((finding.kind, finding.port, finding.address.to_string().as_str()), (Kind::Client, Some(2049), "10.0.0.1"));
+    assert_eq!(
+        (finding.kind, finding.port, finding.address.to_string().as_str()),
+        (Kind::Client, Some(2049), "10.0.0.1")
+    );
     assert!(finding.what.contains("nfs v4 (COMPOUND)") && !finding.what.contains("callback"), "{}", finding.what);
 }
 
@@ -186,7 +199,11 @@ fn a_client_on_a_reserved_port_is_no_service_even_without_its_handshake() {
     let bare = judged(&[tcp_frame((1, 722), (2, 2049), 100, ACK, &[]), tcp_frame((2, 2049), (1, 722), 500, ACK, &[])]);
     assert_eq!((only(&bare).kind, only(&bare).port), (Kind::Client, Some(2049)));
     let printer = judged(&conversation((1, 722), (2, 515), &[(false, b"\x02queue\n"), (true, &[0])]));
-    assert!(only(&printer).kind == Kind::Client && only(&printer).what.contains("(printer)"), "{}", only(&printer).what);
+    assert!(
+        only(&printer).kind == Kind::Client && only(&printer).what.contains("(printer)"),
+        "{}",
+        only(&printer).what
+    );
 }
 
 #[test]
@@ -195,7 +212,10 @@ fn a_conversation_joined_in_the_middle_has_its_server_on_the_odd_port() {
         tcp_frame(SERVER, CLIENT, 500, PSH | ACK, b"\x01\x02status ok"),
         tcp_frame(CLIENT, SERVER, 100, PSH | ACK, b"\x01\x01next"),
     ]);
-    assert_eq!((only(&report).kind, only(&report).port, only(&report).direction_basis), (Kind::Service, Some(817), Basis::Port));
+    assert_eq!(
+        (only(&report).kind, only(&report).port, only(&report).direction_basis),
+        (Kind::Service, Some(817), Basis::Port)
+    );
     assert_eq!(only(&report).state, State::Unexplained);
 }
 
@@ -215,13 +235,23 @@ fn a_sweep_is_one_finding_however_it_probes() {
         });
         let report = judged(&probes.collect::<Vec<_>>());
         let finding = only(&report);
-        assert_eq!((finding.kind, finding.class, finding.confidence), (Kind::Scanner, Class::Suspicious, Confidence::Certain));
+        assert_eq!(
+            (finding.kind, finding.class, finding.confidence),
+            (Kind::Scanner, Class::Suspicious, Confidence::Certain)
+        );
         let targets = finding.targets.as_ref().expect("a scanner has targets");
-        assert_eq!((finding.address.to_string().as_str(), targets.services, &targets.ports[..]), ("10.0.0.1", 16, &ports[..]));
+        assert_eq!(
+            (finding.address.to_string().as_str(), targets.services, &targets.ports[..]),
+            ("10.0.0.1", 16, &ports[..])
+        );
     }
     let hosts = (10u8..30).map(|n| tcp_frame(CLIENT, (n, 817), 7, SYN, &[]));
     let report = judged(&hosts.collect::<Vec<_>>());
-    assert!(only(&report).kind == Kind::Scanner && only(&report).what.contains("1 port on 20 hosts"), "{}", only(&report).what);
+    assert!(
+        only(&report).kind == Kind::Scanner && only(&report).what.contains("1 port on 20 hosts"),
+        "{}",
+        only(&report).what
+    );
 }
 
 #[test]

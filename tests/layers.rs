@@ -97,7 +97,7 @@ fn used(code: &str) -> Vec<String> {
     let mut names = Vec::new();
     for piece in code.split("crate::").skip(1) {
         let inside = piece.strip_prefix('{').and_then(|rest| rest.split('}').next());
-        let words = inside.unwrap_or(piece).split(',').map(|word| word.trim());
+        let words = inside.unwrap_or(piece).split(',').map(str::trim);
         let take = |word: &str| word.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         match inside {
             Some(_) => names.extend(words.map(take)),

@@ -27,7 +27,7 @@ pub struct Read {
     inputs: Vec<PathBuf>,
     /// A capture, as tcpdump names it
     #[arg(short = 'r', value_name = "FILE")]
-    read: Vec<PathBuf>,
+    file: Vec<PathBuf>,
     /// How to report on standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     format: Format,
@@ -84,7 +84,7 @@ impl FailOn {
 
 impl Read {
     pub fn names_nothing(&self) -> bool {
-        self.inputs.is_empty() && self.read.is_empty()
+        self.inputs.is_empty() && self.file.is_empty()
     }
 
     pub fn run(self) -> anyhow::Result<Status> {
@@ -93,7 +93,7 @@ impl Read {
         }
         let registry = self.common.registry()?;
         let outputs = self.open_outputs()?;
-        let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.read).cloned().collect();
+        let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();
         let found = scan::find(&paths);
         let bytes_read = BytesRead::default();
         let scan = Scan {

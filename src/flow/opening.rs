@@ -13,7 +13,7 @@ const OVERHEAD: usize = 64;
 /// The most that is kept of one payload.
 const MAX_CHUNK: usize = 2048;
 
-/// One payload, or its first [`MAX_CHUNK`] bytes.
+/// One payload, or the head of a long one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Chunk {
     /// When it was first seen; a retransmission is the same chunk.

@@ -75,7 +75,7 @@ pub fn conclusion(report: &Report) -> String {
     if parts.is_empty() {
         return "No service on an unassigned well-known port.".to_owned();
     }
-    let mut text = parts.join(", ").replace(", of which", " of which").replace(", unexplained", ", unexplained");
+    let mut text = parts.join(", ").replace(", of which", " of which");
     text.push('.');
     text
 }
@@ -144,9 +144,9 @@ impl Page<'_> {
         } else {
             &["SERVICE", "WHAT IT IS, AND WHY", "TRAFFIC", "TIME"]
         };
-        table.set_header(header.iter().map(|name| Cell::new(name)));
+        table.set_header(header.iter().map(Cell::new));
         for finding in findings {
-            let what = format!("{}\n  {}", safe::text(&finding.what), self.why(finding));
+            let what = format!("{}\n  {}", safe::text(&finding.what), Self::why(finding));
             let (first, last) = (self.time(finding.first_seen), self.time(finding.last_seen));
             let clients = finding.clients_total as u64;
             let mut row = vec![Cell::new(who(finding)), Cell::new(what)];
@@ -175,7 +175,7 @@ impl Page<'_> {
 
     /// The strongest reason, with the confidence that all of them give. Where it would say what the line above it says
     /// already, the signatures that saw it.
-    fn why(&self, finding: &Finding) -> String {
+    fn why(finding: &Finding) -> String {
         let confidence = finding.confidence.name();
         let mut reasons =
             finding.evidence.iter().filter(|reason| reason.class == finding.class && reason.weight > Weight::NOTE);

@@ -159,7 +159,7 @@ fn render(pairs: &[Pair], date: &str) -> String {
         }
         match rows.last_mut() {
             Some((_, last, "*", known)) if *known == tcp && tcp.status != Status::Assigned && *last + 1 == port => {
-                *last = port
+                *last = port;
             }
             _ => rows.push((port, port, "*", tcp)),
         }

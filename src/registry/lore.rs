@@ -5,10 +5,7 @@ use crate::port::Transport;
 
 const LORE: &str = include_str!("lore.tsv");
 
-const ROWS: usize = match count() {
-    Some(rows) => rows,
-    None => panic!("src/registry/lore.tsv has a bad row"),
-};
+const _: () = assert!(is_well_formed(), "src/registry/lore.tsv has a bad row");
 
 /// One known tenant of a port or of a range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +31,6 @@ pub fn of(transport: Transport, port: u16) -> impl Iterator<Item = Lore> {
 
 /// The whole table.
 pub fn all() -> impl Iterator<Item = Lore> {
-    debug_assert!(ROWS > 0);
     LORE.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let mut fields = line.split('\t');
         let mut next = || fields.next().unwrap_or_default();
@@ -42,23 +38,22 @@ pub fn all() -> impl Iterator<Item = Lore> {
     })
 }
 
-/// Checks every row; the number of them, or `None` where one is bad.
-const fn count() -> Option<usize> {
+/// Whether every row reads `ports, transport, kind, what, source`.
+const fn is_well_formed() -> bool {
     let text = LORE.as_bytes();
-    let (mut at, mut rows) = (0, 0);
+    let mut at = 0;
     while at < text.len() {
-        let Some(row) = ranged(text, at) else { return None };
+        let Some(row) = ranged(text, at) else { return false };
         if row.ports.is_some() {
             let known =
                 matches!(text_of(text, row.third), b"range" | b"legacy" | b"vendor" | b"unofficial" | b"malware");
             if row.fields != 5 || !known {
-                return None;
+                return false;
             }
-            rows += 1;
         }
         at = row.end;
     }
-    Some(rows)
+    true
 }
 
 #[cfg(test)]
@@ -67,7 +62,7 @@ mod tests {
 
     #[test]
     fn lore_is_found_by_port_and_transport() {
-        assert_eq!(all().count(), ROWS);
+        assert!(all().count() > 70);
         assert!(of(Transport::Tcp, 817).any(|lore| lore.what.contains("dynamic RPC range")));
         assert!(of(Transport::Udp, 987).any(|lore| lore.what.contains("PlayStation")));
         assert!(!of(Transport::Tcp, 987).any(|lore| lore.what.contains("PlayStation")));

@@ -35,20 +35,14 @@ pub(super) struct Row {
 /// Reads the row at `start`. `None` where it is malformed.
 pub(super) const fn ranged(text: &[u8], start: usize) -> Option<Row> {
     let mut bounds = [(0, 0); 16];
-    let (fields, end) = match split(text, start, &mut bounds) {
-        Some(found) => found,
-        None => return None,
-    };
+    let Some((fields, end)) = split(text, start, &mut bounds) else { return None };
     if text[start] == b'#' {
         return Some(Row { ports: None, transports: [false; 2], third: (0, 0), fields, end });
     }
     if fields < 3 {
         return None;
     }
-    let ports = match range(text, bounds[0]) {
-        Some(ports) => ports,
-        None => return None,
-    };
+    let Some(ports) = range(text, bounds[0]) else { return None };
     let transports = match text_of(text, bounds[1]) {
         b"tcp" => [true, false],
         b"udp" => [false, true],

@@ -1,7 +1,6 @@
 //! Who is known to have lived on the port: said for the reader, decides nothing.
 
 use super::About;
-use super::Context;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::Service;
 use crate::registry::lore;
@@ -12,7 +11,7 @@ pub const ABOUT: About = About {
     attack: None,
 };
 
-pub fn evidence(service: &Service, _context: &Context<'_>) -> Option<Evidence> {
+pub fn evidence(service: &Service) -> Option<Evidence> {
     let known: Vec<String> = lore::of(service.transport, service.end.port)
         .filter(|lore| lore.kind != "range")
         .map(|lore| format!("{} ({})", lore.what, lore.kind))

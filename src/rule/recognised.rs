@@ -3,7 +3,7 @@
 use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Seen, first_frames};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const ABOUT: About = About {
     id: "recognised",
@@ -22,7 +22,7 @@ and so do those who hide (MITRE ATT&CK T1571).",
 pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
     let mut evidence = names(flows);
     if let Some(first) = evidence.first() {
-        let protocols: Vec<&str> = protocols(flows).into_keys().collect();
+        let protocols: Vec<&str> = protocols(flows).into_iter().collect();
         evidence.push(Evidence {
             by: ODD_PORT.id,
             class: Class::Suspicious,
@@ -65,9 +65,9 @@ pub fn summary(seen: &[&Seen]) -> String {
     parts.join("; ")
 }
 
-fn protocols(flows: &[Conversation]) -> BTreeMap<&'static str, ()> {
+fn protocols(flows: &[Conversation]) -> BTreeSet<&'static str> {
     let custom = flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.signature().class == Class::Custom);
-    custom.map(|seen| (seen.signature().protocol, ())).collect()
+    custom.map(|seen| seen.signature().protocol).collect()
 }
 
 /// The first two different things seen, and how many more there were.

@@ -16,7 +16,7 @@ of 512-1023 (bindresvport). The port says nothing; what it talks to does.",
 /// Source ports named in the evidence.
 const MAX_PORTS: usize = 8;
 
-pub fn evidence(service: &Service, flows: &[Conversation], context: &Context<'_>) -> Option<Evidence> {
+pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>) -> Option<Evidence> {
     let ports: BTreeSet<u16> = flows.iter().map(|flow| flow.client().port).collect();
     let named: Vec<String> = ports.iter().take(MAX_PORTS).map(u16::to_string).collect();
     let more = if ports.len() > MAX_PORTS { format!(" and {} more", ports.len() - MAX_PORTS) } else { String::new() };

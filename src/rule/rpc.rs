@@ -9,6 +9,7 @@ use crate::registry::program;
 use crate::signature::rpc::Outcome;
 use crate::words::count_u64;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 pub const VERIFIED: About = About {
     id: "rpc.verified",
@@ -147,7 +148,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         }
     };
     if sum.retransmitted > 0 {
-        says += &format!(", {} retransmitted", sum.retransmitted);
+        let _ = write!(says, ", {} retransmitted", sum.retransmitted);
     }
     let failed: Vec<String> = sum
         .outcomes
@@ -156,7 +157,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         .map(|(outcome, count)| format!("{count} answered “{}”", outcome.name()))
         .collect();
     if !failed.is_empty() {
-        says += &format!("; {}", failed.join(", "));
+        let _ = write!(says, "; {}", failed.join(", "));
     }
     let frames = [&sum.pair_frames, &sum.call_frames, &sum.reply_frames].into_iter().find(|frames| !frames.is_empty());
     vec![Evidence {

@@ -7,6 +7,7 @@ use crate::port::Transport;
 use crate::words::count;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 pub const ABOUT: About = About {
@@ -72,7 +73,7 @@ pub fn take(conversations: Vec<Conversation>) -> (Vec<Scanner>, Vec<Conversation
         }
         rest.extend(others);
     }
-    rest.sort_by(|a, b| a.order().cmp(&b.order()));
+    rest.sort_by_key(Conversation::order);
     (scanners, rest)
 }
 
@@ -142,7 +143,7 @@ impl Scanner {
             && !named.is_empty()
         {
             let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-            says += &format!("; found open: {}{more}", named.join(", "));
+            let _ = write!(says, "; found open: {}{more}", named.join(", "));
         }
         Evidence {
             by: ABOUT.id,

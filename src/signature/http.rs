@@ -4,7 +4,7 @@ use super::{Payload, Sender, Signature, first_line, quote};
 use crate::class::{Class, Weight};
 use crate::port::Transport;
 
-/// Methods of RFC 9110 and WebDAV.
+/// Methods of RFC 9110 and `WebDAV`.
 const METHODS: [&[u8]; 14] = [
     b"GET",
     b"POST",

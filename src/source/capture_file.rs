@@ -43,9 +43,10 @@ pub(super) fn recognise(magic: &[u8]) -> Option<Kind> {
         [0xa1, 0xb2, 0xc3, 0xd4, ..]
         | [0xd4, 0xc3, 0xb2, 0xa1, ..]
         | [0xa1, 0xb2, 0x3c, 0x4d, ..]
-        | [0x4d, 0x3c, 0xb2, 0xa1, ..] => Some(Kind::Pcap),
+        | [0x4d, 0x3c, 0xb2, 0xa1, ..]
         // Kuznetsov's variant with longer record headers
-        [0xa1, 0xb2, 0xcd, 0x34, ..] | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Kind::Pcap),
+        | [0xa1, 0xb2, 0xcd, 0x34, ..]
+        | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Kind::Pcap),
         [0x0a, 0x0d, 0x0d, 0x0a, ..] => Some(Kind::Pcapng),
         _ => None,
     }
@@ -94,13 +95,13 @@ impl Account {
     /// The first frame, and frames that contradict themselves or those before. Gives the length on the wire.
     #[cold]
     fn odd_frame(&mut self, time: Timestamp, wire_len: u32, captured: usize) -> u32 {
-        if !time.is_known() {
-            self.note("frames without a time", 1);
-        } else {
+        if time.is_known() {
             if time < self.latest {
                 self.note("frames whose time lies before that of an earlier frame", 1);
             }
             self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        } else {
+            self.note("frames without a time", 1);
         }
         if (wire_len as usize) < captured {
             self.note("frames longer in the file than they were on the wire", 1);

@@ -70,7 +70,7 @@ impl Layout {
                 continue;
             }
             let len = self.word(tape, 4) as usize;
-            if len < MIN_BLOCK || len % 4 != 0 {
+            if len < MIN_BLOCK || !len.is_multiple_of(4) {
                 return Err(tape.corrupt(&format!("a block that claims {len} bytes")));
             }
             match kind {
@@ -117,7 +117,7 @@ impl Layout {
             _ => return Err(tape.corrupt("a section header without byte order")),
         }
         let len = self.word(tape, 4);
-        if len < 28 || len % 4 != 0 {
+        if len < 28 || !len.is_multiple_of(4) {
             return Err(tape.corrupt(&format!("a section header that claims {len} bytes")));
         }
         let missing = tape.blocks.skip(len.into())?;
