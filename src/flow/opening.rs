@@ -34,11 +34,13 @@ pub struct Opening {
     /// In the order of their stamps.
     chunks: Vec<Chunk>,
     cost: usize,
+    /// The last chunk's stamp once the budget is reached: what comes later is refused without a look at the chunks.
+    closed: Option<Stamp>,
 }
 
 impl Opening {
     pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>) {
-        if self.cost >= BUDGET && self.chunks.last().is_some_and(|last| last.stamp <= stamp) {
+        if self.closed.is_some_and(|closed| closed <= stamp) {
             return;
         }
         let bytes = &packet.payload[..packet.payload.len().min(MAX_CHUNK)];
@@ -70,6 +72,7 @@ impl Opening {
             self.cost -= cost(last);
             self.chunks.pop();
         }
+        self.closed = self.chunks.last().filter(|_| self.cost >= BUDGET).map(|last| last.stamp);
     }
 
     /// In the order in which they were seen.

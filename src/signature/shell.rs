@@ -64,7 +64,8 @@ fn text<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
 fn identity(payload: &Payload<'_>) -> Option<String> {
     let bytes = text(payload)?;
     let head = &bytes[..bytes.len().min(IDENTITY_WITHIN)];
-    memchr::memmem::find_iter(head, b"uid=").take(3).find_map(|at| {
+    memchr::memchr_iter(b'=', head).take(4).find_map(|equals| {
+        let at = head[..equals].ends_with(b"uid").then(|| equals - 3)?;
         if at > 0 && head[at - 1] != b'\n' {
             return None;
         }
