@@ -123,6 +123,23 @@ fn every_report_is_as_golden() {
     }
 }
 
+/// The README shows what the program prints.
+#[test]
+fn the_readme_shows_the_real_output() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("it is there");
+    let (_, block) = readme.split_once("$ cd fixtures && gapwatch ").expect("the example");
+    let (command, rest) = block.split_once('\n').expect("a line");
+    let (shown, _) = rest.split_once("\n```").expect("the end of the example");
+    let output = Command::new(env!("CARGO_BIN_EXE_gapwatch"))
+        .args(command.split(' '))
+        .current_dir(fixtures())
+        .env("XDG_DATA_HOME", "/nonexistent")
+        .env("COLUMNS", "100")
+        .output()
+        .expect("the program runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), shown);
+}
+
 /// Law 2 on the whole program: the order on the command line and the number of threads do not show.
 #[test]
 fn order_and_threads_do_not_show() {

@@ -146,7 +146,7 @@ impl Page<'_> {
         };
         table.set_header(header.iter().map(Cell::new));
         for finding in findings {
-            let what = format!("{}\n  {}", safe::text(&finding.what), Self::why(finding));
+            let what = format!("{}\n└ {}", safe::text(&finding.what), Self::why(finding));
             let (first, last) = (self.time(finding.first_seen), self.time(finding.last_seen));
             let clients = finding.clients_total as u64;
             let mut row = vec![Cell::new(who(finding)), Cell::new(what)];

@@ -2,7 +2,7 @@
 
 use super::About;
 use crate::class::{Class, Evidence, Weight};
-use crate::conversation::{Conversation, Seen, first_frames};
+use crate::conversation::{Conversation, Seen, Side, first_frames};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const ABOUT: About = About {
@@ -54,15 +54,27 @@ pub fn names(flows: &[Conversation]) -> Vec<Evidence> {
         .collect()
 }
 
-/// `tls: TLS 1.3, server name odd.test; ssh: …` for the report's one line.
+/// `tls: TLS 1.3, server name odd.test → TLS 1.3; ssh: …` for the report's one line: what the client said first, and
+/// what the server did.
 pub fn summary(seen: &[&Seen]) -> String {
     let mut by_protocol: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
     for seen in seen.iter().filter(|seen| seen.signature().class == Class::Custom) {
         by_protocol.entry(seen.signature().protocol).or_default().push(seen);
     }
     let parts: Vec<String> =
-        by_protocol.into_iter().map(|(name, seen)| format!("{name}: {}", details(&seen))).collect();
+        by_protocol.into_iter().map(|(name, seen)| format!("{name}: {}", exchange(&seen))).collect();
     parts.join("; ")
+}
+
+fn exchange(seen: &[&Seen]) -> String {
+    let first = |side| seen.iter().filter(|seen| seen.from == side).min_by_key(|seen| (seen.first, &seen.detail));
+    let mut said: Vec<&str> =
+        [Side::Client, Side::Server].into_iter().filter_map(first).map(|seen| seen.detail.as_str()).collect();
+    said.dedup();
+    let distinct: BTreeSet<&str> = seen.iter().map(|seen| seen.detail.as_str()).collect();
+    let more =
+        if distinct.len() > said.len() { format!(" and {} more", distinct.len() - said.len()) } else { String::new() };
+    format!("{}{more}", said.join(" → "))
 }
 
 fn protocols(flows: &[Conversation]) -> BTreeSet<&'static str> {
