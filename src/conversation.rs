@@ -307,11 +307,14 @@ fn read_stream(half: &Half, traffic: &mut Traffic, seen: &mut Vec<Found>) {
     let stream = half.opening.stream(half.start.map(|(_, sequence)| sequence));
     let payload = Payload { transport: Transport::Tcp, bytes: &stream.bytes, wire_len: stream.bytes.len() };
     for (number, detail) in sightings(&payload) {
-        // Seen in its first segment already, perhaps with less detail: the longer text says more.
-        match seen.iter_mut().find(|known| known.number == number) {
-            Some(known) if known.detail.len() >= detail.len() => {}
+        // Seen in its first segment already, perhaps with less detail: the stream shows all of it.
+        let first = stream.seen(0);
+        if seen.iter().any(|known| known.number == number && known.detail == detail) {
+            continue;
+        }
+        match seen.iter_mut().find(|known| known.number == number && known.first == first) {
             Some(known) => known.detail = detail,
-            None => seen.push(Found { number, detail, count: 1, first: stream.seen(0) }),
+            None => seen.push(Found { number, detail, count: 1, first }),
         }
     }
     read_records(&stream, traffic);

@@ -57,7 +57,7 @@ pub fn earliest<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     }
 }
 
-/// A large map: a hash table of up to twice its limit, brought back to the limit when that is reached.
+/// A large map: a hash table that grows a quarter beyond its limit and is then brought back to it.
 #[derive(Clone, Debug)]
 pub struct Bounded<K, V> {
     entries: HashMap<K, V, foldhash::fast::RandomState>,
@@ -75,7 +75,7 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
     /// The features of `key`; `None` where the map is full and the key is not among the least.
     #[inline]
     pub fn entry(&mut self, key: K) -> Option<&mut V> {
-        if self.entries.len() >= self.limit.saturating_mul(2) && !self.entries.contains_key(&key) {
+        if self.entries.len() >= self.limit.saturating_add(self.limit / 4 + 1) && !self.entries.contains_key(&key) {
             self.settle();
         }
         if let Some(cut) = &self.cut

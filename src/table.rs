@@ -13,8 +13,10 @@ use crate::skip::Skip;
 use crate::tunnel;
 use std::collections::BTreeMap;
 
-/// Flows kept in each tier by default. One costs about 700 bytes, its opening at most 14 KB more in a tier with payload.
-pub const MAX_FLOWS: usize = 100_000;
+/// Flows with payload that are kept by default. One costs 0.7 KB, and up to 9 KB more when both openings are full.
+pub const MAX_FLOWS: usize = 50_000;
+/// Flows without payload for each with: they cost 0.7 KB, and a scan makes many.
+const BARE_FLOWS: usize = 4;
 /// RPC messages that are taken from one payload.
 const MAX_MESSAGES: usize = 256;
 
@@ -93,13 +95,17 @@ pub struct FlowTable {
 }
 
 impl FlowTable {
-    /// An empty table that keeps at most `max_flows` flows in each tier.
+    /// An empty table that keeps at most `max_flows` flows with payload, as many with RPC messages, and four times as
+    /// many without payload.
     #[must_use]
     pub fn new(scope: Scope, max_flows: usize) -> Self {
         FlowTable {
             scope,
             fast_lane: true,
-            tiers: std::array::from_fn(|_| Bounded::new(max_flows)),
+            tiers: Tier::ALL.map(|tier| match tier {
+                Tier::Bare => Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
+                Tier::Payload | Tier::RemoteCall => Bounded::new(max_flows),
+            }),
             tier_packets: [0; 3],
             totals: Totals::default(),
         }

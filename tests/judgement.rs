@@ -260,6 +260,11 @@ fn a_few_attempts_are_no_sweep() {
     let report = judged(&four);
     assert_eq!(report.findings.len(), 4);
     assert!(report.findings.iter().all(|finding| finding.kind == Kind::Service && finding.state == State::Unanswered));
+    // Idle connections to many servers, captured in the middle.
+    let idle = (10u8..20)
+        .flat_map(|n| [tcp_frame((1, 722), (n, 2049), 1, ACK, &[]), tcp_frame((n, 2049), (1, 722), 1, ACK, &[])]);
+    let report = judged(&idle.collect::<Vec<_>>());
+    assert!(report.findings.iter().all(|finding| finding.kind == Kind::Client), "{:#?}", report.findings);
     // A sender to six peers of which only one direction was captured.
     let peers = (10u8..16).map(|n| udp_frame(CLIENT, (n, 817), b"state=up"));
     let report = judged(&peers.collect::<Vec<_>>());

@@ -191,6 +191,21 @@ fn nonsense_lengths_are_corrupt_and_cost_nothing() {
 }
 
 #[test]
+fn files_joined_by_cat_are_read_on() {
+    let frames = &sample()[..5];
+    let files = [
+        forge::pcap(1, false, false, frames),
+        forge::pcap(101, true, true, frames),
+        forge::pcap(1, false, true, frames),
+    ];
+    let (read, input) = read(&files.concat(), false);
+    let wanted = [expected(frames, 1), expected(frames, 101), expected(frames, 1)].concat();
+    assert!(read == wanted, "{:?}", input.problem);
+    let joined = input.notes.iter().find(|(note, _)| note.contains("joined")).map(|(_, times)| *times);
+    assert_eq!((input.status, joined), (Status::Complete, Some(2)));
+}
+
+#[test]
 fn odd_records_are_read_and_counted() {
     let mut frames = vec![at(5_000_000_000, vec![1; 60]), at(4_000_000_000, vec![2; 60]), at(6_000_000_000, vec![])];
     frames[0].wire_len = 10;

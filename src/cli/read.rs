@@ -43,7 +43,7 @@ pub struct Read {
     /// Exit with 1 when a finding has this class
     #[arg(long, value_enum, value_name = "CLASS")]
     fail_on: Option<FailOn>,
-    /// Flows kept in memory, for each of three kinds (without payload, with payload, with RPC) and each thread
+    /// Flows with payload kept in memory, as many with RPC, and four times as many without; for each thread
     #[arg(long, value_name = "N", default_value_t = NonZero::new(MAX_FLOWS).unwrap_or(NonZero::<usize>::MIN))]
     max_flows: NonZero<usize>,
     /// Threads to read with; the report is the same for any number

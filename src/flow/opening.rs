@@ -3,7 +3,7 @@
 
 use crate::frame::Stamp;
 use crate::merge::Merge;
-use crate::packet::Packet;
+use crate::packet::{Packet, flag};
 
 /// What an opening may cost, in bytes: enough for a TLS hello with its certificate, for the first calls of an RPC
 /// session, or for sixty segments of a few bytes.
@@ -44,7 +44,8 @@ impl Opening {
             return;
         }
         let bytes = &packet.payload[..packet.payload.len().min(MAX_CHUNK)];
-        let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence);
+        // A SYN takes a sequence number of its own, before the data that it may carry (RFC 9293, section 3.4).
+        let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence.wrapping_add((tcp.flags & flag::SYN != 0).into()));
         self.insert(Chunk { stamp, sequence, bytes: bytes.into(), wire_len: packet.payload_len });
         self.trim();
     }

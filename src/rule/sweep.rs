@@ -29,6 +29,8 @@ const LEAD: usize = 4;
 const MANY_HOSTS_UDP: usize = 15;
 /// Retries of one UDP probe.
 const MAX_UDP_PROBES: u64 = 4;
+/// Retries of one ACK probe.
+const MAX_ACK_PROBES: u64 = 2;
 /// A probe that goes through connects and leaves; more packets than this without payload are something else.
 const MAX_PROBE_PACKETS: u64 = 10;
 /// Addresses and services that a finding lists.
@@ -84,8 +86,13 @@ fn is_fruitless(conversation: &Conversation) -> bool {
     }
     match conversation.key.transport {
         Transport::Tcp => {
-            let asked = conversation.from_client.payload_packets;
-            conversation.packets() <= MAX_PROBE_PACKETS && (asked == 0 || conversation.answer == Answer::Refused)
+            let (client, refused) = (&conversation.from_client, conversation.answer == Answer::Refused);
+            // Without a SYN or odd flags it may be the middle of an idle connection: then only a lone packet that nobody
+            // acknowledged is a probe.
+            let probes = client.syn + client.odd_flags > 0
+                || refused
+                || (conversation.answer != Answer::Connected && client.packets <= MAX_ACK_PROBES);
+            conversation.packets() <= MAX_PROBE_PACKETS && probes && (client.payload_packets == 0 || refused)
         }
         Transport::Udp => conversation.from_client.packets <= MAX_UDP_PROBES,
     }

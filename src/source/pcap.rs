@@ -1,6 +1,6 @@
 //! The pcap format (draft-ietf-opsawg-pcap): one link type for the file, both byte orders, micro- and nanoseconds.
 
-use super::capture_file::{Fault, MAX_CAPTURED, Record, Tape};
+use super::capture_file::{Fault, Kind, MAX_CAPTURED, Record, Tape, recognise};
 use crate::frame::{LinkType, Timestamp};
 use pcap_parser::pcap::LegacyPcapBlock;
 use pcap_parser::{
@@ -53,6 +53,11 @@ impl Layout {
     pub fn records(&mut self, tape: &mut Tape, sink: &mut impl FnMut(Record<'_>)) -> Result<(), Fault> {
         while !tape.is_at_end()? {
             tape.want(RECORD_HEADER, "packet")?;
+            if is_file_header(tape.blocks.bytes()) {
+                *self = Layout::read(tape)?;
+                tape.account.note("further pcap files joined to the first, as `zcat a.gz b.gz` does", 1);
+                continue;
+            }
             let captured = self.captured_len(tape.blocks.bytes());
             if captured > MAX_CAPTURED {
                 return Err(tape.corrupt(&format!("a packet of {captured} bytes, more than any capture holds")));
@@ -62,6 +67,7 @@ impl Layout {
             let mut rest = blocks.bytes();
             while let Ok((after, record)) = (self.parse)(rest)
                 && record.caplen as usize <= MAX_CAPTURED
+                && (record.caplen > 0 || !is_file_header(rest))
             {
                 let time = Timestamp::new(record.ts_sec.into(), u64::from(record.ts_usec) * self.unit);
                 sink(Record::Frame(account.frame(time, self.link, record.origlen, record.data)));
@@ -83,5 +89,16 @@ impl Layout {
     fn captured_len(&self, record: &[u8]) -> usize {
         let field = [record[8], record[9], record[10], record[11]];
         (if self.big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) }) as usize
+    }
+}
+
+/// Whether a file header begins here: a magic number and version 2.4, each in the same byte order. Read as a record it
+/// would be a packet of no bytes, captured in 2055 or later.
+fn is_file_header(bytes: &[u8]) -> bool {
+    let version = |little: [u8; 4]| bytes.get(4..8).is_some_and(|found| found == little);
+    match recognise(bytes) {
+        Some(Kind::Pcap) if bytes[0] == 0xa1 => version([0, 2, 0, 4]),
+        Some(Kind::Pcap) => version([2, 0, 4, 0]),
+        _ => false,
     }
 }
