@@ -10,14 +10,15 @@ use crate::registry::program;
 use crate::rule::rpc;
 use crate::rule::sweep::Targets;
 use crate::tunnel::Tunnel;
+use crate::words::ranges;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Flows and clients that a finding lists; the totals beside them count all.
 const MAX_LISTED: usize = 1024;
-/// Addresses in a Wireshark filter of a scanner.
-const MAX_FILTER_PORTS: usize = 16;
+/// Runs of ports that a Wireshark filter names.
+const MAX_FILTER_RUNS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -242,39 +243,44 @@ fn tunnel_note(tunnel: Tunnel) -> TunnelNote {
     TunnelNote { kind: tunnel.kind.name(), network: tunnel.network }
 }
 
-/// A display filter that shows the finding's frames.
+/// A display filter that shows the finding's frames. ICMP errors quote the packets that they are about, and Wireshark
+/// finds the ports in them too.
 fn wireshark(kind: Kind, service: &Service, address: IpAddr, conversations: &[Conversation]) -> String {
-    let ip = |address: &IpAddr| if address.is_ipv4() { "ip" } else { "ipv6" };
+    let (net, icmp) = if address.is_ipv4() { ("ip", "icmp") } else { ("ipv6", "icmpv6") };
     let transport = service.transport.name();
     let port = service.end.port;
     match kind {
-        Kind::Service => {
-            let (net, end) = (ip(&address), address);
+        Kind::Service => format!(
+            "(({net}.src == {address} && {transport}.srcport == {port}) || ({net}.dst == {address} && \
+             {transport}.dstport == {port})) && !{icmp}"
+        ),
+        Kind::Client => {
+            let own = port_set(conversations.iter().map(|flow| flow.client().port));
+            let server = service.end.address;
             format!(
-                "({net}.src == {end} && {transport}.srcport == {port}) || ({net}.dst == {end} && {transport}.dstport == {port})"
+                "{net}.addr == {address} && {net}.addr == {server} && {transport}.port == {port} && \
+                 {transport}.port in {own} && !{icmp}"
             )
         }
-        Kind::Client => {
-            let server = service.end.address;
-            format!("{0}.addr == {address} && {0}.addr == {server} && {transport}.port == {port}", ip(&address))
-        }
         Kind::Scanner => {
-            let net = ip(&address);
             let transports: BTreeSet<&str> = conversations.iter().map(|flow| flow.key.transport.name()).collect();
-            let parts: Vec<String> = transports
-                .into_iter()
-                .map(|name| {
-                    let of = conversations.iter().filter(|flow| flow.key.transport.name() == name);
-                    let ports: BTreeSet<u16> = of.map(|flow| flow.server().port).collect();
-                    if ports.len() > MAX_FILTER_PORTS {
-                        format!("{name}.port < 1024")
-                    } else {
-                        let list: Vec<String> = ports.iter().map(u16::to_string).collect();
-                        format!("{name}.port in {{{}}}", list.join(", "))
-                    }
-                })
-                .collect();
-            format!("{net}.addr == {address} && ({})", parts.join(" || "))
+            let part = |name: &str| {
+                let of = conversations.iter().filter(|flow| flow.key.transport.name() == name);
+                format!("{name}.port in {}", port_set(of.map(|flow| flow.server().port)))
+            };
+            let parts: Vec<String> = transports.into_iter().map(part).collect();
+            format!("{net}.addr == {address} && ({}) && !{icmp}", parts.join(" || "))
         }
     }
+}
+
+/// `{4, 6, 811..827}`; cut to a range from the first to the last where there are too many runs to read.
+fn port_set(ports: impl Iterator<Item = u16>) -> String {
+    let ports: BTreeSet<u16> = ports.collect();
+    let runs = ranges(ports.iter().copied());
+    if runs.split(',').count() > MAX_FILTER_RUNS {
+        let (first, last) = (ports.first().copied().unwrap_or(0), ports.last().copied().unwrap_or(0));
+        return format!("{{{first}..{last}}}");
+    }
+    format!("{{{}}}", runs.replace(',', ", ").replace('-', ".."))
 }

@@ -156,3 +156,25 @@ fn order_and_threads_do_not_show() {
     let single = |threads| gapwatch(&["-f", "json", "--threads", threads, "nis-817.pcap"]);
     assert!(single("1") == single("2"), "reading ahead shows");
 }
+
+/// The Wireshark filters select the finding's frames and no others; asks tshark where it is installed.
+#[test]
+fn wireshark_filters_select_the_finding_s_frames() {
+    if Command::new("tshark").arg("--version").output().is_err() {
+        eprintln!("tshark is not installed: its filters were not tried");
+        return;
+    }
+    for capture in captures() {
+        let report: Value = serde_json::from_slice(&gapwatch(&["-f", "json", name(&capture)])).expect("valid JSON");
+        for finding in report["findings"].as_array().expect("a list") {
+            let filter = text(finding, "wireshark");
+            let shown = Command::new("tshark")
+                .args(["-r", name(&capture), "-Y", filter, "-T", "fields", "-e", "frame.number"])
+                .current_dir(fixtures())
+                .output()
+                .expect("tshark runs");
+            let frames = String::from_utf8_lossy(&shown.stdout).lines().count() as u64;
+            assert_eq!(Some(frames), finding["packets"].as_u64(), "{}: {filter}", capture.display());
+        }
+    }
+}

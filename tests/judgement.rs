@@ -151,6 +151,9 @@ fn replies_alone_need_two_ids_and_half_of_what_was_sent() {
     let two = judged(&replies(&[1, 2]));
     assert_eq!((only(&two).class, only(&two).confidence), (Class::LegacyRpc, Confidence::Probable));
     assert!(only(&two).what.contains("program unknown"));
+    let mut answered = replies(&[1, 2]);
+    answered.extend([1u8, 2].map(|n| udp_frame(CLIENT, SERVER, &[0, 0, 0, n, 0, 0, 0, 9, 0, 0, 0, 0])));
+    assert_eq!(only(&judged(&answered)).class, Class::Custom, "the questions are there, and are no calls");
     let mut mixed = replies(&[1, 2]);
     mixed.extend((0..5u8).map(|n| udp_frame(SERVER, CLIENT, &[n; 30])));
     assert_eq!(only(&judged(&mixed)).class, Class::Custom, "words that read as a reply by chance");

@@ -5,6 +5,7 @@ use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, first_frames};
 use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
+use crate::port::Transport;
 use crate::registry::program;
 use crate::signature::rpc::Outcome;
 use crate::words::count_u64;
@@ -100,6 +101,9 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     let only_pings = sum.procedures.keys().all(|named| named.procedure == 0);
     // One call to a server that answers in another language is a scanner's question.
     let spoke_otherwise = sum.replies == 0 && flows.iter().any(|flow| flow.from_server.captured_payload() > 0);
+    // Datagrams of counters and zeros can read as replies; where the questions were captured and are no calls, they do.
+    let unasked =
+        flows.iter().all(|flow| flow.key.transport == Transport::Tcp || flow.from_client.captured_payload() == 0);
     let sent: u64 = flows.iter().map(|flow| flow.from_server.payload_packets).sum();
     if sum.paired > 0 {
         Weight::DECISIVE
@@ -109,7 +113,8 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
         Weight::DECISIVE
     } else if sum.calls > 0 && spoke_otherwise {
         Weight::NOTE
-    } else if sum.call_frames.len() >= 2 || sum.whole >= 1 || (sum.reply_ids >= 2 && sum.replies * 2 >= sent) {
+    } else if sum.call_frames.len() >= 2 || sum.whole >= 1 || (sum.reply_ids >= 2 && sum.replies * 2 >= sent && unasked)
+    {
         Weight::STRONG
     } else {
         Weight::NOTE
