@@ -1,17 +1,18 @@
 //! One conversation as the rules see it: who serves and on what basis, whether anybody answered, what was recognised.
 
+mod roles;
+
+pub use roles::Basis;
+
 use crate::flow::{Chunk, Flow, FlowKey, Half, RemoteCalls, Stream, sightings};
 use crate::frame::{FrameRef, Stamp};
 use crate::merge::Merge;
 use crate::packet::Endpoint;
-use crate::port::{Scope, Transport, WELL_KNOWN_END};
-use crate::signature::{self, Payload, Sender, Signature, rpc};
+use crate::port::{Scope, Transport};
+use crate::signature::{self, Payload, Signature, rpc};
 use crate::tunnel::Tunnel;
 use serde::Serialize;
 
-/// Ports from 1024 up that clients on reserved source ports are known to talk to: NFS, mountd, lockd and statd as they
-/// are pinned, `GlusterFS`, and `NetInfo`'s local domain.
-const SERVER_PORTS: [u16; 10] = [1033, 2049, 4045, 4046, 20048, 24007, 24008, 32765, 32768, 32803];
 /// RPC messages that are read from an opening.
 const MAX_MESSAGES: usize = 64;
 
@@ -24,39 +25,6 @@ pub struct Service {
     pub end: Endpoint,
     pub transport: Transport,
     pub tunnel: Option<Tunnel>,
-}
-
-/// On what basis the server was told from the client, the strongest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Basis {
-    /// A SYN or a SYN-ACK was seen.
-    Handshake,
-    /// An RPC call goes to the server, a reply comes from it.
-    RpcCall,
-    /// A signature that only one side sends.
-    Signature,
-    /// One side refused the other.
-    Reset,
-    /// Only one port can be the service's.
-    Port,
-    /// Who was heard first.
-    EarliestPacket,
-}
-
-impl Basis {
-    /// For the reader.
-    #[must_use]
-    pub const fn in_words(self) -> &'static str {
-        match self {
-            Basis::Handshake => "the handshake",
-            Basis::RpcCall => "the direction of the RPC calls",
-            Basis::Signature => "what each side said",
-            Basis::Reset => "the reset",
-            Basis::Port => "the ports",
-            Basis::EarliestPacket => "who was heard first",
-        }
-    }
 }
 
 /// How far the server's side answered.
@@ -192,7 +160,7 @@ impl Conversation {
                 read_stream(half, &mut halves[index], &mut seen[index]);
             }
         }
-        let (server, basis) = roles(&key, &halves, &seen, scope);
+        let (server, basis) = roles::tell(&key, &halves, &seen, scope);
         let mut conversation = Conversation {
             key,
             server,
@@ -336,70 +304,6 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
     }
     if found != RemoteCalls::default() {
         traffic.remote_calls.get_or_insert_default().merge(found);
-    }
-}
-
-/// The place of the server, and how that was told.
-fn roles(key: &FlowKey, halves: &[Traffic; 2], seen: &[Vec<Found>; 2], scope: &Scope) -> (usize, Basis) {
-    // Each basis gives points to the side that it takes for the server; a tie leaves the word to the next.
-    let decide = |points: [u64; 2]| match points[0].cmp(&points[1]) {
-        std::cmp::Ordering::Greater => Some(0),
-        std::cmp::Ordering::Less => Some(1),
-        std::cmp::Ordering::Equal => None,
-    };
-    let handshake = [0, 1].map(|side| halves[1 - side].syn.min(1) + 2 * halves[side].syn_ack.min(1));
-    if let Some(server) = decide(handshake) {
-        return (server, Basis::Handshake);
-    }
-    let messages =
-        |half: &Traffic| half.remote_calls.as_ref().map_or((0, 0), |calls| (calls.call_messages, calls.reply_messages));
-    let rpc = [0, 1].map(|side| messages(&halves[1 - side]).0 + messages(&halves[side]).1);
-    if let Some(server) = decide(rpc) {
-        return (server, Basis::RpcCall);
-    }
-    let sent = |side: usize, sender: Sender| {
-        seen[side].iter().filter(|found| signature::ALL[found.number].sender == sender).count() as u64
-    };
-    let signed = [0, 1].map(|side| sent(1 - side, Sender::Client) + sent(side, Sender::Server));
-    if let Some(server) = decide(signed) {
-        return (server, Basis::Signature);
-    }
-    // A TCP stream without its handshake begins in the middle: who was heard first says little. In a conversation
-    // without payload the reset is an answer; in UDP, where both sides spoke, the first datagram is a question.
-    let bare = halves.iter().all(|half| half.payload_packets == 0);
-    let resets = [0, 1].map(|side| halves[side].rst.min(1));
-    if bare && let Some(server) = decide(resets) {
-        return (server, Basis::Reset);
-    }
-    let heard: [Option<Stamp>; 2] = [0, 1].map(|side: usize| halves[side].first_payload.or(halves[side].first));
-    let second = match (heard[0], heard[1]) {
-        (Some(a), Some(b)) if a < b => Some(1),
-        (Some(a), Some(b)) if b < a => Some(0),
-        (Some(_), None) => Some(1),
-        (None, Some(_)) => Some(0),
-        _ => None,
-    };
-    let both_spoke = heard.iter().all(Option::is_some);
-    if key.transport == Transport::Udp
-        && both_spoke
-        && let Some(server) = second
-    {
-        return (server, Basis::EarliestPacket);
-    }
-    let likely = [0, 1].map(|side| port_likelihood(key, side, scope));
-    decide(likely).map_or((second.unwrap_or(0), Basis::EarliestPacket), |server| (server, Basis::Port))
-}
-
-/// How likely a service has this port, if nothing else is known: a port that is known for servers, a well-known port
-/// that is assigned, one that is not, any other.
-fn port_likelihood(key: &FlowKey, side: usize, scope: &Scope) -> u64 {
-    let port = key.ends[side].port;
-    if SERVER_PORTS.contains(&port) {
-        3
-    } else if port < WELL_KNOWN_END && !scope.is_target(key.transport, port) {
-        2
-    } else {
-        u64::from(port < WELL_KNOWN_END)
     }
 }
 

@@ -193,9 +193,6 @@ fn command(payload: &Payload<'_>) -> Option<String> {
     (known && !line.contains(&b'\n')).then(|| quote(line))
 }
 
-const CLEAR_TEXT: &str =
-    "Seen in clear text at the edge of a message; whoever sends it is the side on which the shell runs.";
-
 pub const IDENTITY: Signature = Signature {
     id: "shell.identity",
     protocol: "shell",
@@ -305,6 +302,6 @@ into harmless consoles too.",
         (Transport::Tcp, b"id"),
         (Transport::Tcp, b"identify yourself\n"),
         (Transport::Tcp, b"PING\r\n"),
-        (Transport::Tcp, CLEAR_TEXT.as_bytes()),
+        (Transport::Tcp, b"id est\n"),
     ],
 };
