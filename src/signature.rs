@@ -4,6 +4,7 @@
 
 pub mod executable;
 pub mod http;
+pub mod portmap;
 pub mod rpc;
 pub mod shell;
 pub mod ssh;

@@ -77,6 +77,11 @@ impl Outcome {
 
 /// The RPC messages that begin in a payload: one in a datagram, any number in a segment that begins with a record.
 pub fn messages<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Message> + use<'a> {
+    with_bodies(payload).map(|(message, _)| message)
+}
+
+/// The same, each with what follows its header as far as it is there: a call's arguments, a reply's result.
+pub fn with_bodies<'a>(payload: &Payload<'a>) -> impl Iterator<Item = (Message, &'a [u8])> + use<'a> {
     let mut records = Records::new(payload);
     std::iter::from_fn(move || records.next_message())
 }
@@ -98,7 +103,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    fn next_message(&mut self) -> Option<Message> {
+    fn next_message(&mut self) -> Option<(Message, &'a [u8])> {
         let bytes = self.rest.take()?;
         if self.transport == Transport::Udp {
             return message(bytes, bytes.len() + self.missing);
@@ -141,19 +146,19 @@ fn record_mark(bytes: &[u8]) -> Option<(bool, usize, &[u8])> {
 }
 
 /// A message by its full layout; `wire_len` is its length as sent.
-fn message(bytes: &[u8], wire_len: usize) -> Option<Message> {
+fn message(bytes: &[u8], wire_len: usize) -> Option<(Message, &[u8])> {
     let mut reader = Reader::new(bytes);
     let xid = reader.word()?;
     let body = match reader.word()? {
-        0 => Body::Call(call(reader, wire_len - bytes.len().min(wire_len))?),
-        1 => Body::Reply(reply(reader)?),
+        0 => Body::Call(call(&mut reader, wire_len - bytes.len().min(wire_len))?),
+        1 => Body::Reply(reply(&mut reader)?),
         _ => return None,
     };
-    Some(Message { xid, body })
+    Some((Message { xid, body }, reader.rest()))
 }
 
 /// Signature C: version 2, a program in the useful range, plausible version and procedure, known flavors, lengths that fit.
-fn call(mut reader: Reader<'_>, missing: usize) -> Option<Call> {
+fn call(reader: &mut Reader<'_>, missing: usize) -> Option<Call> {
     if reader.word()? != 2 {
         return None;
     }
@@ -173,7 +178,7 @@ fn call(mut reader: Reader<'_>, missing: usize) -> Option<Call> {
             None if missing > 0 && left < 4 => return call(flavors[0], true),
             word => *flavor = word.filter(|&word| is_flavor(word))?,
         }
-        let mut ahead = reader;
+        let mut ahead = *reader;
         let len = match ahead.word() {
             None if missing > 0 => return call(flavors[0], true),
             len => len.map(|len| len as usize).filter(|&len| len <= MAX_AUTH)?,
@@ -188,7 +193,7 @@ fn call(mut reader: Reader<'_>, missing: usize) -> Option<Call> {
 }
 
 /// Signature R2: an accepted reply with a proper verifier and status, or a denied one of exactly its layout.
-fn reply(mut reader: Reader<'_>) -> Option<Outcome> {
+fn reply(reader: &mut Reader<'_>) -> Option<Outcome> {
     match reader.word()? {
         0 => {
             reader.word().filter(|&word| is_flavor(word))?;
