@@ -1,7 +1,9 @@
 //! One conversation as the rules see it: who serves and on what basis, whether anybody answered, what was recognised.
 
+pub mod bindings;
 mod roles;
 
+pub use bindings::{Bindings, Learnt};
 pub use roles::Basis;
 
 use crate::flow::{Chunk, Flow, FlowKey, Half, RemoteCalls, Stream, sightings};
@@ -142,7 +144,7 @@ impl Traffic {
 
 impl Conversation {
     #[must_use]
-    pub fn new(key: FlowKey, flow: &Flow, scope: &Scope) -> Self {
+    pub fn new(key: FlowKey, flow: &Flow, scope: &Scope, bindings: &Bindings) -> Self {
         let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
         let mut seen: [Vec<Found>; 2] = flow.halves.each_ref().map(|half| {
             half.sightings
@@ -160,7 +162,7 @@ impl Conversation {
                 read_stream(half, &mut halves[index], &mut seen[index]);
             }
         }
-        let (server, basis) = roles::tell(&key, &halves, &seen, scope);
+        let (server, basis) = roles::tell(&key, &halves, &seen, scope, bindings);
         let mut conversation = Conversation {
             key,
             server,

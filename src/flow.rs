@@ -61,6 +61,15 @@ pub struct Flow {
     pub halves: [Half; 2],
 }
 
+impl Flow {
+    /// Whether either side calls this RPC program.
+    #[must_use]
+    pub fn calls_program(&self, program: u32) -> bool {
+        let calls = self.halves.iter().filter_map(|half| half.remote_calls.as_deref());
+        calls.flat_map(|calls| calls.procedures.iter()).any(|(named, _)| named.program == program)
+    }
+}
+
 impl Merge for Flow {
     fn merge(&mut self, other: Self) {
         for (mine, theirs) in self.halves.iter_mut().zip(other.halves) {

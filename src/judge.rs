@@ -2,11 +2,13 @@
 //! the table and its context; reads no packet.
 
 use crate::class::{Class, Evidence, Verdict, Weight};
-use crate::conversation::{Answer, Conversation, Seen, Service, State, first_frames};
+use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, State, first_frames};
 use crate::finding::{self, Finding, Kind};
 use crate::port::{CONTEXT_PORTS, Scope};
-use crate::rule::{self, Context, rpc, sweep};
-use crate::table::FlowTable;
+use crate::registry::Registry;
+use crate::rule::{self, Context, bound, rpc, sweep};
+use crate::signature::portmap;
+use crate::table::{FlowTable, Tier};
 use crate::words::count;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,9 +22,15 @@ pub struct Apart {
 
 /// Every finding, in the order of the report.
 #[must_use]
-pub fn judge(table: &FlowTable, context: Context<'_>) -> (Vec<Finding>, Apart) {
+pub fn judge(table: &FlowTable, registry: &Registry) -> (Vec<Finding>, Apart) {
+    let mut bindings = Bindings::default();
+    table.tier(Tier::Context).for_each(|(key, flow)| bindings.read(key, flow));
+    // NetInfo's binder has no port of its own: it is known by its calls.
+    let binders = table.tier(Tier::RemoteCall).filter(|(_, flow)| flow.calls_program(portmap::NETINFO_BINDER));
+    binders.for_each(|(key, flow)| bindings.read(key, flow));
+    let context = Context { registry, bindings: &bindings };
     let mut conversations: Vec<Conversation> =
-        table.flows().map(|(key, flow)| Conversation::new(key, &flow, table.scope())).collect();
+        table.flows().map(|(key, flow)| Conversation::new(key, &flow, table.scope(), &bindings)).collect();
     conversations.sort_by_key(Conversation::order);
 
     let (scanners, rest) = sweep::take(conversations);
@@ -40,7 +48,7 @@ pub fn judge(table: &FlowTable, context: Context<'_>) -> (Vec<Finding>, Apart) {
         }
     }
     let mut findings: Vec<Finding> = scanners.iter().map(scanner_finding).collect();
-    findings.extend(services.into_iter().map(|(service, flows)| service_finding(service, &flows)));
+    findings.extend(services.into_iter().map(|(service, flows)| service_finding(service, &flows, context)));
     findings
         .extend(clients.into_iter().map(|((service, client), flows)| client_finding(service, client, &flows, context)));
     findings.sort_by_key(Finding::order);
@@ -53,12 +61,12 @@ fn is_target(scope: &Scope, service: &Service) -> bool {
 }
 
 /// A service and everything that was said to it.
-fn service_finding(service: Service, flows: &[Conversation]) -> Finding {
+fn service_finding(service: Service, flows: &[Conversation], context: Context<'_>) -> Finding {
     let state = state_of(flows);
-    let mut evidence = rule::of_service(&service, flows);
+    let mut evidence = rule::of_service(&service, flows, context);
     evidence.extend(state_evidence(state, flows));
     let verdict = Verdict::from_evidence(evidence);
-    let (protocol, what) = describe(flows, &verdict, state);
+    let (protocol, what) = describe(&service, flows, &verdict, state, context);
     let kind = Kind::Service;
     finding::finding(kind, service, service.end.address, verdict, protocol, what, state, flows)
 }
@@ -81,7 +89,7 @@ fn client_finding(service: Service, client: IpAddr, flows: &[Conversation], cont
     let mut evidence = rule::of_client(&service, flows, context);
     evidence.extend(state_evidence(state, flows));
     let verdict = Verdict::from_evidence(evidence);
-    let (protocol, what) = describe(flows, &verdict, state);
+    let (protocol, what) = describe(&service, flows, &verdict, state, context);
     let name = context.registry.name(service.transport, service.end.port);
     let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
     let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);
@@ -120,10 +128,21 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
 }
 
 /// A short protocol name, and what the service is in words.
-fn describe(flows: &[Conversation], verdict: &Verdict, state: State) -> (&'static str, String) {
+fn describe(
+    service: &Service,
+    flows: &[Conversation],
+    verdict: &Verdict,
+    state: State,
+    context: Context<'_>,
+) -> (&'static str, String) {
     let content = rule::content::summary(flows);
     if let Some(what) = rpc::describe(flows) {
         return ("onc-rpc", content.map_or(what.clone(), |content| format!("{what}; {content}")));
+    }
+    if verdict.class == Class::LegacyRpc
+        && let Some(what) = bound::describe(service, context.bindings)
+    {
+        return ("onc-rpc", what);
     }
     let mut seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).collect();
     seen.sort_by_key(|seen| (seen.signature().class, std::cmp::Reverse(seen.signature().weight), seen.first));

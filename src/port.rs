@@ -125,6 +125,14 @@ impl Scope {
         set.contains(ports.source) || set.contains(ports.destination)
     }
 
+    /// Whether these ports are only looked at for what they say of others.
+    #[inline]
+    #[must_use]
+    pub fn is_context(&self, ports: Ports) -> bool {
+        let context = |port| CONTEXT_PORTS.contains(&port) && !self.is_target(ports.transport, port);
+        context(ports.source) || context(ports.destination)
+    }
+
     /// Whether a service on this port is to be reported.
     #[must_use]
     pub fn is_target(&self, transport: Transport, port: u16) -> bool {

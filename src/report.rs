@@ -5,7 +5,6 @@ use crate::frame::Timestamp;
 use crate::judge;
 use crate::port::Transport;
 use crate::registry::Registry;
-use crate::rule::Context;
 use crate::table::FlowTable;
 use crate::words::ranges;
 use serde::Serialize;
@@ -139,7 +138,7 @@ pub struct BeyondBounds {
 /// The report of a settled table.
 #[must_use]
 pub fn report(table: &FlowTable, inputs: Vec<Input>, registry: &Registry) -> Report {
-    let (findings, apart) = judge::judge(table, Context { registry });
+    let (findings, apart) = judge::judge(table, registry);
     let totals = &table.totals;
     let scope = table.scope();
     let mut skipped: BTreeMap<String, u64> = BTreeMap::new();

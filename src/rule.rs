@@ -2,6 +2,7 @@
 //!
 //! To add one: a file beside its neighbours in `rule/`, its call below, and its text in [`ALL`].
 
+pub mod bound;
 pub mod content;
 pub mod lore;
 pub mod recognised;
@@ -10,13 +11,15 @@ pub mod rpc;
 pub mod sweep;
 
 use crate::class::Evidence;
-use crate::conversation::{Conversation, Service};
+use crate::conversation::{Bindings, Conversation, Service};
 use crate::registry::Registry;
 
 /// What the conversations do not know and a rule needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub registry: &'a Registry,
+    /// What portmappers gave away.
+    pub bindings: &'a Bindings,
 }
 
 /// A rule as `gapwatch explain` tells it.
@@ -31,6 +34,7 @@ pub struct About {
 pub const ALL: &[About] = &[
     rpc::VERIFIED,
     rpc::PROBED,
+    bound::ABOUT,
     content::ABOUT,
     recognised::ABOUT,
     recognised::ODD_PORT,
@@ -56,8 +60,9 @@ pub const ALL: &[About] = &[
 ];
 
 /// The reasons for a service.
-pub fn of_service(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
+pub fn of_service(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
     let mut evidence = rpc::evidence(flows);
+    evidence.extend(bound::evidence(service, flows, context.bindings));
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::evidence(flows));
     evidence.extend(lore::evidence(service));
@@ -67,6 +72,7 @@ pub fn of_service(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
 /// The reasons for a client on a reserved source port.
 pub fn of_client(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
     let mut evidence = rpc::evidence(flows);
+    evidence.extend(bound::evidence(service, flows, context.bindings));
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::names(flows));
     evidence.extend(reserved_client::evidence(service, flows, context));

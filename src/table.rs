@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 pub const MAX_FLOWS: usize = 50_000;
 /// Flows without payload for each with: they cost 0.7 KB, and a scan makes many.
 const BARE_FLOWS: usize = 4;
+/// Flows with payload for each with a portmapper: those keep openings of 32 KiB.
+const CONTEXT_SHARE: usize = 8;
 /// RPC messages that are taken from one payload.
 const MAX_MESSAGES: usize = 256;
 
@@ -29,10 +31,12 @@ pub enum Tier {
     Payload,
     /// RPC messages by their full layout.
     RemoteCall,
+    /// Everything to and from a context port: what it says of others is worth more room.
+    Context,
 }
 
 impl Tier {
-    pub const ALL: [Tier; 3] = [Tier::Bare, Tier::Payload, Tier::RemoteCall];
+    pub const ALL: [Tier; 4] = [Tier::Bare, Tier::Payload, Tier::RemoteCall, Tier::Context];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -40,6 +44,7 @@ impl Tier {
             Tier::Bare => "without payload",
             Tier::Payload => "with payload",
             Tier::RemoteCall => "with RPC messages",
+            Tier::Context => "with a portmapper",
         }
     }
 }
@@ -88,9 +93,9 @@ impl Merge for Totals {
 pub struct FlowTable {
     scope: Scope,
     fast_lane: bool,
-    tiers: [Bounded<FlowKey, Flow>; 3],
+    tiers: [Bounded<FlowKey, Flow>; Tier::ALL.len()],
     /// Packets that fell under each tier, kept or not.
-    tier_packets: [u64; 3],
+    tier_packets: [u64; Tier::ALL.len()],
     pub totals: Totals,
 }
 
@@ -105,8 +110,9 @@ impl FlowTable {
             tiers: Tier::ALL.map(|tier| match tier {
                 Tier::Bare => Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
                 Tier::Payload | Tier::RemoteCall => Bounded::new(max_flows),
+                Tier::Context => Bounded::new(max_flows.div_ceil(CONTEXT_SHARE)),
             }),
-            tier_packets: [0; 3],
+            tier_packets: [0; Tier::ALL.len()],
             totals: Totals::default(),
         }
     }
@@ -165,7 +171,9 @@ impl FlowTable {
         let payload =
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
         let calls: Vec<Message> = rpc::messages(&payload).take(MAX_MESSAGES).collect();
+        let context = self.scope.is_context(packet.ports());
         let tier = match (packet.payload_len, calls.is_empty()) {
+            _ if context => Tier::Context,
             (0, _) => Tier::Bare,
             (_, true) => Tier::Payload,
             (_, false) => Tier::RemoteCall,
@@ -173,7 +181,11 @@ impl FlowTable {
         self.tier_packets[tier as usize] += 1;
         let (key, sender) = FlowKey::of(packet);
         if let Some(flow) = self.tiers[tier as usize].entry(key) {
-            flow.halves[sender].observe(frame, packet, &calls);
+            let half = &mut flow.halves[sender];
+            if context {
+                half.opening.enlarge();
+            }
+            half.observe(frame, packet, &calls);
         }
     }
 
@@ -196,6 +208,11 @@ impl FlowTable {
                     (*key, flow)
                 })
         })
+    }
+
+    /// The conversations of one tier, with what fell under it; in no order that means anything.
+    pub fn tier(&self, tier: Tier) -> impl Iterator<Item = (&FlowKey, &Flow)> + '_ {
+        self.tiers[tier as usize].iter()
     }
 
     /// For each tier what its bound cost: packets whose flow was not kept, and about how many flows there were.

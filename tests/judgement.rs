@@ -333,3 +333,61 @@ fn a_shell_inside_verified_rpc_is_still_a_shell() {
     assert_eq!(finding.class, Class::Suspicious);
     assert!(finding.what.contains("ypserv") && finding.what.contains("bind shell"), "{}", finding.what);
 }
+
+#[test]
+fn a_portmapper_names_a_service_whose_payload_nobody_saw() {
+    let ask = [rpc_call(1, 100_000, 2, 3), [100_004u32, 2, 6, 0].iter().flat_map(|word| word.to_be_bytes()).collect()]
+        .concat();
+    let told = [&rpc_reply(1)[..24], &817u32.to_be_bytes()].concat();
+    let lookup = [udp_frame((1, 50_000), (2, 111), &ask), udp_frame((2, 111), (1, 50_000), &told)];
+    let silent = conversation(CLIENT, SERVER, &[]);
+    for frames in [[&lookup[..], &silent].concat(), [&silent[..], &lookup].concat()] {
+        let report = judged(&frames);
+        let finding = only(&report);
+        assert_eq!(
+            (finding.class, finding.confidence, finding.protocol),
+            (Class::LegacyRpc, Confidence::Probable, "onc-rpc")
+        );
+        assert!(finding.what.starts_with("ypserv v2"), "{}", finding.what);
+        let reason = &finding.evidence[0];
+        assert!(
+            reason.says.contains("learnt from portmap GETPORT by 10.0.0.2") && !reason.frames.is_empty(),
+            "{reason:?}"
+        );
+    }
+    // A port that speaks another language is what it speaks.
+    let web = conversation(CLIENT, SERVER, &[(false, b"GET / HTTP/1.1\r\n\r\n"), (true, b"HTTP/1.1 200 OK\r\n\r\n")]);
+    let report = judged(&[&lookup[..], &web].concat());
+    assert_eq!((only(&report).class, only(&report).protocol), (Class::Custom, "http"));
+    // An answer to nobody's question teaches nothing.
+    assert_eq!(only(&judged(&[&lookup[1..], &silent].concat())).class, Class::Custom);
+}
+
+#[test]
+fn a_list_over_tcp_in_several_segments_is_read_to_its_end() {
+    let entry = |port: u32| [1u32, 100_005, 3, 6, port].into_iter().flat_map(u32::to_be_bytes).collect::<Vec<u8>>();
+    let list: Vec<u8> = (700..790u32).flat_map(entry).chain([0; 4]).collect();
+    let reply = forge::record(&[&rpc_reply(9)[..24], &list].concat());
+    let call = forge::record(&rpc_call(9, 100_000, 2, 4));
+    let pieces: Vec<(bool, &[u8])> =
+        std::iter::once((false, &call[..])).chain(reply.chunks(500).map(|piece| (true, piece))).collect();
+    let mut frames = conversation((1, 50_000), (2, 111), &pieces);
+    frames.extend(conversation(CLIENT, (2, 789), &[]));
+    let report = judged(&frames);
+    assert!(only(&report).what.starts_with("mountd v3, as a portmapper said"), "{}", only(&report).what);
+}
+
+#[test]
+fn a_binding_tells_the_server_where_nothing_else_does() {
+    // Both ends are low and the stream begins in the middle: the port that the portmapper gave away serves.
+    let ask = [rpc_call(1, 100_000, 2, 3), [100_004u32, 2, 6, 0].iter().flat_map(|word| word.to_be_bytes()).collect()]
+        .concat();
+    let told = [&rpc_reply(1)[..24], &817u32.to_be_bytes()].concat();
+    let report = judged(&[
+        udp_frame((1, 50_000), (2, 111), &ask),
+        udp_frame((2, 111), (1, 50_000), &told),
+        tcp_frame((2, 817), (1, 722), 1, ACK, &[]),
+        tcp_frame((1, 722), (2, 817), 1, ACK, &[]),
+    ]);
+    assert_eq!((only(&report).port, only(&report).direction_basis), (Some(817), Basis::Binding));
+}

@@ -1,6 +1,6 @@
 //! Who serves and who asks, and on what basis that is told. Judges nothing else.
 
-use super::{Found, Traffic};
+use super::{Bindings, Found, Traffic};
 use crate::flow::FlowKey;
 use crate::frame::Stamp;
 use crate::port::{Scope, Transport, WELL_KNOWN_END};
@@ -20,6 +20,8 @@ pub enum Basis {
     RpcCall,
     /// A signature that only one side sends.
     Signature,
+    /// A portmapper gave the port away.
+    Binding,
     /// One side refused the other.
     Reset,
     /// Only one port can be the service's.
@@ -36,6 +38,7 @@ impl Basis {
             Basis::Handshake => "the handshake",
             Basis::RpcCall => "the direction of the RPC calls",
             Basis::Signature => "what each side said",
+            Basis::Binding => "what a portmapper said",
             Basis::Reset => "the reset",
             Basis::Port => "the ports",
             Basis::EarliestPacket => "who was heard first",
@@ -44,7 +47,13 @@ impl Basis {
 }
 
 /// The place of the server, and how that was told.
-pub(super) fn tell(key: &FlowKey, halves: &[Traffic; 2], seen: &[Vec<Found>; 2], scope: &Scope) -> (usize, Basis) {
+pub(super) fn tell(
+    key: &FlowKey,
+    halves: &[Traffic; 2],
+    seen: &[Vec<Found>; 2],
+    scope: &Scope,
+    bindings: &Bindings,
+) -> (usize, Basis) {
     // Each basis gives points to the side that it takes for the server; a tie leaves the word to the next.
     let decide = |points: [u64; 2]| match points[0].cmp(&points[1]) {
         std::cmp::Ordering::Greater => Some(0),
@@ -67,6 +76,13 @@ pub(super) fn tell(key: &FlowKey, halves: &[Traffic; 2], seen: &[Vec<Found>; 2],
     let signed = [0, 1].map(|side| sent(1 - side, Sender::Client) + sent(side, Sender::Server));
     if let Some(server) = decide(signed) {
         return (server, Basis::Signature);
+    }
+    let bound = [0, 1].map(|side| {
+        let end = key.ends[side];
+        u64::from(!bindings.of(end.address, key.transport, end.port).is_empty())
+    });
+    if let Some(server) = decide(bound) {
+        return (server, Basis::Binding);
     }
     // A TCP stream without its handshake begins in the middle: who was heard first says little. In a conversation
     // without payload the reset is an answer; in UDP, where both sides spoke, the first datagram is a question.

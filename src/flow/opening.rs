@@ -12,6 +12,9 @@ const BUDGET: usize = 4096;
 const OVERHEAD: usize = 64;
 /// The most that is kept of one payload.
 const MAX_CHUNK: usize = 2048;
+/// The same where every answer counts: a portmapper's list of 500 services, in one datagram or over several segments.
+const LARGE_BUDGET: usize = 32 * 1024;
+const LARGE_CHUNK: usize = 16 * 1024;
 
 /// One payload, or the head of a long one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,14 +39,24 @@ pub struct Opening {
     cost: usize,
     /// The last chunk's stamp once the budget is reached: what comes later is refused without a look at the chunks.
     closed: Option<Stamp>,
+    large: bool,
 }
 
 impl Opening {
+    /// Gives it the large budget. To be called for every packet of a flow, or for none.
+    pub fn enlarge(&mut self) {
+        self.large = true;
+    }
+
+    const fn budget(&self) -> usize {
+        if self.large { LARGE_BUDGET } else { BUDGET }
+    }
+
     pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>) {
         if self.closed.is_some_and(|closed| closed <= stamp) {
             return;
         }
-        let bytes = &packet.payload[..packet.payload.len().min(MAX_CHUNK)];
+        let bytes = &packet.payload[..packet.payload.len().min(if self.large { LARGE_CHUNK } else { MAX_CHUNK })];
         // A SYN takes a sequence number of its own, before the data that it may carry (RFC 9293, section 3.4).
         let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence.wrapping_add((tcp.flags & flag::SYN != 0).into()));
         self.insert(Chunk { stamp, sequence, bytes: bytes.into(), wire_len: packet.payload_len });
@@ -68,12 +81,12 @@ impl Opening {
     /// Drops what comes after the budget is reached.
     fn trim(&mut self) {
         while let Some(last) = self.chunks.last()
-            && self.cost - cost(last) >= BUDGET
+            && self.cost - cost(last) >= self.budget()
         {
             self.cost -= cost(last);
             self.chunks.pop();
         }
-        self.closed = self.chunks.last().filter(|_| self.cost >= BUDGET).map(|last| last.stamp);
+        self.closed = self.chunks.last().filter(|_| self.cost >= self.budget()).map(|last| last.stamp);
     }
 
     /// In the order in which they were seen.
@@ -123,6 +136,7 @@ fn cost(chunk: &Chunk) -> usize {
 
 impl Merge for Opening {
     fn merge(&mut self, other: Self) {
+        self.large |= other.large;
         other.chunks.into_iter().for_each(|chunk| self.insert(chunk));
         self.trim();
     }

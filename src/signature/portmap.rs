@@ -6,7 +6,7 @@ use crate::port::Transport;
 use std::net::IpAddr;
 
 pub const PORTMAPPER: u32 = 100_000;
-/// nibindd, which tells the ports of NetInfo's domains (Libinfo-78, nibind_prot.x).
+/// `nibindd`, which tells the ports of NetInfo's domains (Libinfo-78, `nibind_prot.x`).
 pub const NETINFO_BINDER: u32 = 200_100_001;
 pub const NETINFO: u32 = 200_100_000;
 const NETINFO_VERSION: u32 = 2;
@@ -15,14 +15,14 @@ const NETINFO_VERSION: u32 = 2;
 const MAX_ENTRIES: usize = 512;
 /// The longest string in a mapping: a universal address, a network id, an owner.
 const MAX_STRING: usize = 256;
-/// Domains that a binder may list (nibind_prot.x).
+/// Domains that a binder may list (`nibind_prot.x`).
 const MAX_DOMAINS: usize = 32;
 
 /// A call that asks for a port, or tells one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// GETPORT, GETADDR, GETVERSADDR: one program over one transport.
-    Port { program: u32, version: u32, transport: Option<Transport> },
+    Port { program: u32, version: u32, transport: Option<Transport>, universal: bool },
     /// DUMP of version 2.
     Dump,
     /// DUMP of versions 3 and 4.
@@ -56,18 +56,21 @@ pub struct Binding {
 }
 
 impl Question {
-    /// How the protocol calls it, for the reader.
+    /// Who was asked what, for the reader.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Question::Port { .. } => "GETPORT",
-            Question::Dump | Question::DumpAddresses => "DUMP",
-            Question::AddressList { .. } => "GETADDRLIST",
-            Question::Set(_) => "SET",
-            Question::Forward { .. } => "CALLIT",
-            Question::Domain { .. } => "GETREGISTER",
-            Question::Domains => "LISTREG",
-            Question::Registered(_) => "REGISTER",
+            Question::Port { universal: false, .. } => "portmap GETPORT",
+            Question::Port { universal: true, .. } => "rpcbind GETADDR",
+            Question::Dump => "portmap DUMP",
+            Question::DumpAddresses => "rpcbind DUMP",
+            Question::AddressList { .. } => "rpcbind GETADDRLIST",
+            Question::Set(_) => "portmap SET",
+            Question::Forward { universal: false, .. } => "portmap CALLIT",
+            Question::Forward { universal: true, .. } => "rpcbind INDIRECT",
+            Question::Domain { .. } => "NetInfo binder GETREGISTER",
+            Question::Domains => "NetInfo binder LISTREG",
+            Question::Registered(_) => "NetInfo binder REGISTER",
         }
     }
 
@@ -79,7 +82,7 @@ impl Question {
             (PORTMAPPER, 2, 1) => Some(Question::Set(mapping(&mut reader)?)),
             (PORTMAPPER, 2, 3) => {
                 let (program, version, protocol) = (reader.word()?, reader.word()?, reader.word()?);
-                Some(Question::Port { program, version, transport: Some(transport(protocol)?) })
+                Some(Question::Port { program, version, transport: Some(transport(protocol)?), universal: false })
             }
             (PORTMAPPER, 2, 4) => Some(Question::Dump),
             (PORTMAPPER, 3 | 4, 1) => Some(Question::Set(address_mapping(&mut reader)?)),
@@ -87,7 +90,7 @@ impl Question {
                 let (program, version) = (reader.word()?, reader.word()?);
                 // The network id may be empty: then the answer is for the transport of the call.
                 let transport = network(reader.opaque(MAX_STRING)?);
-                Some(Question::Port { program, version, transport })
+                Some(Question::Port { program, version, transport, universal: true })
             }
             (PORTMAPPER, 3 | 4, 4) => Some(Question::DumpAddresses),
             (PORTMAPPER, 4, 11) => Some(Question::AddressList { program: reader.word()?, version: reader.word()? }),
@@ -119,12 +122,12 @@ impl Question {
             domain: None,
         };
         match self {
-            Question::Port { program, version, transport } => {
+            Question::Port { program, version, transport, universal } => {
                 let transport = transport.unwrap_or(over);
-                let port = match reader.rest() {
-                    // Version 2 answers with a word; a universal address is a string of at least seven bytes.
-                    [_, _, _, _] => reader.word().and_then(|port| u16::try_from(port).ok()).map(|port| (None, port)),
-                    _ => reader.opaque(MAX_STRING).and_then(universal_address),
+                let port = if *universal {
+                    reader.opaque(MAX_STRING).and_then(universal_address)
+                } else {
+                    reader.word().and_then(|port| u16::try_from(port).ok()).map(|port| (None, port))
                 };
                 learnt.extend(
                     port.map(|(address, port)| Binding { address, ..binding(*program, *version, transport, port) }),
@@ -387,7 +390,7 @@ mod tests {
                 for cut in 0..noise.len() {
                     for program in [PORTMAPPER, NETINFO_BINDER] {
                         if let Some(question) = Question::of(program, version, procedure, &noise[cut..]) {
-                            question.learn(&noise[..cut], Transport::Udp);
+                            assert!(question.learn(&noise[..cut], Transport::Udp).len() <= MAX_ENTRIES);
                         }
                     }
                 }

@@ -1,0 +1,59 @@
+//! Ports that a portmapper gave away: they name a service even where nobody saw its payload.
+
+use super::About;
+use crate::class::{Class, Evidence, Weight};
+use crate::conversation::{Bindings, Conversation, Learnt, Service, first_frames};
+use crate::registry::program;
+use crate::signature::portmap;
+
+pub const ABOUT: About = About {
+    id: "rpc.bound",
+    about: "A portmapper, rpcbind or NetInfo's binder said which program is behind the port. Probable where no payload of the port was \
+captured; beside verified RPC it is said for the reader; it decides nothing where the port speaks another language.",
+    attack: None,
+};
+
+/// The reason; none for the portmapper's own port, which needs nobody to say what it is.
+pub fn evidence(service: &Service, flows: &[Conversation], bindings: &Bindings) -> Option<Evidence> {
+    let learnt = of(service, bindings);
+    let first = learnt.first().filter(|learnt| learnt.binding.program != portmap::PORTMAPPER)?;
+    let unseen =
+        flows.iter().all(|flow| flow.from_client.captured_payload() + flow.from_server.captured_payload() == 0);
+    Some(Evidence {
+        by: ABOUT.id,
+        class: Class::LegacyRpc,
+        weight: if unseen { Weight::STRONG } else { Weight::NOTE },
+        says: format!("{}: learnt from {} by {}", names(learnt), first.by, first.from),
+        frames: first_frames(learnt.iter().map(|learnt| learnt.stamp)),
+        attack: None,
+    })
+}
+
+/// What the port is by what was learnt of it, for a service that did not show it itself.
+#[must_use]
+pub fn describe(service: &Service, bindings: &Bindings) -> Option<String> {
+    let learnt = of(service, bindings);
+    (!learnt.is_empty()).then(|| format!("{}, as a portmapper said", names(learnt)))
+}
+
+fn of<'a>(service: &Service, bindings: &'a Bindings) -> &'a [Learnt] {
+    bindings.of(service.end.address, service.transport, service.end.port)
+}
+
+/// `ypserv v1, v2; NetInfo domain “network”`: in the order in which it was learnt, programs once.
+fn names(learnt: &[Learnt]) -> String {
+    let mut programs: Vec<(u32, Vec<String>)> = Vec::new();
+    for binding in learnt.iter().map(|learnt| &learnt.binding) {
+        let detail = match &binding.domain {
+            Some(domain) => format!("domain “{domain}”"),
+            None => format!("v{}", binding.version),
+        };
+        match programs.iter_mut().find(|(program, _)| *program == binding.program) {
+            Some((_, details)) => details.push(detail),
+            None => programs.push((binding.program, vec![detail])),
+        }
+    }
+    let parts =
+        programs.into_iter().map(|(number, details)| format!("{} {}", program::name(number, 0), details.join(", ")));
+    parts.collect::<Vec<_>>().join("; ")
+}
