@@ -10,7 +10,6 @@ use crate::rule::{self, Context, bound, rpc, sweep};
 use crate::signature::portmap;
 use crate::table::{FlowTable, Tier};
 use crate::words::count;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What the judgement leaves out of the findings, so that it can be told.
@@ -31,28 +30,26 @@ pub fn judge(table: &FlowTable, registry: &Registry) -> (Vec<Finding>, Apart) {
     let context = Context { registry, bindings: &bindings };
     let mut conversations: Vec<Conversation> =
         table.flows().map(|(key, flow)| Conversation::new(key, &flow, table.scope(), &bindings)).collect();
-    conversations.sort_by_key(Conversation::order);
 
-    let (scanners, rest) = sweep::take(conversations);
-    let mut services: BTreeMap<Service, Vec<Conversation>> = BTreeMap::new();
-    let mut clients: BTreeMap<(Service, IpAddr), Vec<Conversation>> = BTreeMap::new();
-    let mut apart = Apart::default();
-    for conversation in rest {
-        let service = conversation.service();
-        if is_target(table.scope(), &service) {
-            services.entry(service).or_default().push(conversation);
-        } else if table.scope().is_target(conversation.key.transport, conversation.client().port) {
-            clients.entry((service, conversation.client().address)).or_default().push(conversation);
-        } else {
-            apart.context_flows += 1;
-        }
+    let mut findings: Vec<Finding> = sweep::take(&mut conversations).iter().map(scanner_finding).collect();
+    let scope = table.scope();
+    let mut rest: Vec<Conversation> =
+        conversations.extract_if(.., |conversation| !is_target(scope, &conversation.service())).collect();
+    conversations.sort_unstable_by_key(|conversation| (conversation.service(), conversation.order()));
+    for flows in conversations.chunk_by(|a, b| a.service() == b.service()) {
+        findings.push(service_finding(flows[0].service(), flows, context));
     }
-    let mut findings: Vec<Finding> = scanners.iter().map(scanner_finding).collect();
-    findings.extend(services.into_iter().map(|(service, flows)| service_finding(service, &flows, context)));
-    findings
-        .extend(clients.into_iter().map(|((service, client), flows)| client_finding(service, client, &flows, context)));
+    let on_target_port = |flow: &Conversation| scope.is_target(flow.key.transport, flow.client().port);
+    let context_flows = rest.iter().filter(|flow| !on_target_port(flow)).count() as u64;
+    rest.retain(on_target_port);
+    let pair = |flow: &Conversation| (flow.service(), flow.client().address);
+    rest.sort_unstable_by_key(|conversation| (pair(conversation), conversation.order()));
+    for flows in rest.chunk_by(|a, b| pair(a) == pair(b)) {
+        let (service, client) = pair(&flows[0]);
+        findings.push(client_finding(service, client, flows, context));
+    }
     findings.sort_by_key(Finding::order);
-    (findings, apart)
+    (findings, Apart { context_flows })
 }
 
 fn is_target(scope: &Scope, service: &Service) -> bool {

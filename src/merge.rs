@@ -57,55 +57,82 @@ pub fn earliest<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     }
 }
 
-/// A large map: a hash table that grows a quarter beyond its limit and is then brought back to it.
+/// A large map that grows a quarter beyond its limit and is then brought back to it. The entries lie in a row, and the
+/// hash table holds their places only: it stays small, and growing it moves no entry.
 #[derive(Clone, Debug)]
 pub struct Bounded<K, V> {
-    entries: HashMap<K, V, foldhash::fast::RandomState>,
+    places: HashMap<K, u32, foldhash::fast::RandomState>,
+    entries: Vec<(K, V)>,
     limit: usize,
     /// The least key that was ever dropped; nothing from there on is let in again.
     cut: Option<(u64, K)>,
 }
 
+/// Places are counted in 32 bits.
+const MAX_ENTRIES: usize = 1 << 30;
+
 impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Bounded { entries: HashMap::default(), limit: limit.max(1), cut: None }
+        let limit = limit.clamp(1, MAX_ENTRIES);
+        Bounded { places: HashMap::default(), entries: Vec::new(), limit, cut: None }
     }
 
     /// The features of `key`; `None` where the map is full and the key is not among the least.
     #[inline]
     pub fn entry(&mut self, key: K) -> Option<&mut V> {
-        if self.entries.len() >= self.limit.saturating_add(self.limit / 4 + 1) && !self.entries.contains_key(&key) {
+        if let Some(&place) = self.places.get(&key) {
+            return self.entries.get_mut(place as usize).map(|(_, value)| value);
+        }
+        if self.entries.len() > self.limit + self.limit / 4 {
             self.settle();
         }
-        if let Some(cut) = &self.cut
-            && (key.rank(), key) >= *cut
-        {
+        if !self.is_let_in(&key) {
             return None;
         }
-        Some(self.entries.entry(key).or_default())
+        self.push(key, V::default());
+        self.entries.last_mut().map(|(_, value)| value)
+    }
+
+    fn push(&mut self, key: K, value: V) {
+        // There are at most MAX_ENTRIES and a quarter.
+        self.places.insert(key, u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        self.entries.push((key, value));
+    }
+
+    fn is_let_in(&self, key: &K) -> bool {
+        self.cut.is_none_or(|cut| (key.rank(), *key) < cut)
     }
 
     /// Brings the map to its limit. Two maps that have seen the same are equal once both are settled.
     pub fn settle(&mut self) {
-        if self.entries.len() <= self.limit {
-            return;
+        if self.entries.len() > self.limit {
+            let mut order: Vec<(u64, K)> = self.entries.iter().map(|(key, _)| (key.rank(), *key)).collect();
+            let (_, cut, _) = order.select_nth_unstable(self.limit);
+            self.cut = earliest(self.cut, Some(*cut));
+            self.drop_from_cut();
         }
-        let mut order: Vec<(u64, K)> = self.entries.keys().map(|key| (key.rank(), *key)).collect();
-        let (_, cut, _) = order.select_nth_unstable(self.limit);
-        let cut = *cut;
-        self.entries.retain(|key, _| (key.rank(), *key) < cut);
-        self.cut = earliest(self.cut, Some(cut));
+    }
+
+    fn drop_from_cut(&mut self) {
+        let Some(cut) = self.cut else { return };
+        let before = self.entries.len();
+        self.entries.retain(|(key, _)| (key.rank(), *key) < cut);
+        if self.entries.len() < before {
+            self.places.clear();
+            let places = self.entries.iter().zip(0u32..).map(|((key, _), place)| (*key, place));
+            self.places.extend(places);
+        }
     }
 
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.entries.get(key)
+        self.entries.get(*self.places.get(key)? as usize).map(|(_, value)| value)
     }
 
     /// In no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.entries.iter()
+        self.entries.iter().map(|(key, value)| (key, value))
     }
 
     #[must_use]
@@ -134,21 +161,25 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Merge for Bounded<K, V> {
     fn merge(&mut self, other: Self) {
         self.limit = self.limit.min(other.limit);
         self.cut = earliest(self.cut, other.cut);
-        if let Some(cut) = self.cut {
-            self.entries.retain(|key, _| (key.rank(), *key) < cut);
-        }
+        self.drop_from_cut();
         for (key, value) in other.entries {
-            if self.cut.is_none_or(|cut| (key.rank(), key) < cut) {
-                self.entries.entry(key).or_default().merge(value);
+            match self.places.get(&key) {
+                Some(&place) => self.entries[place as usize].1.merge(value),
+                None if self.is_let_in(&key) => self.push(key, value),
+                None => {}
+            }
+            if self.entries.len() > self.limit + self.limit / 4 {
+                self.settle();
             }
         }
         self.settle();
     }
 }
 
-impl<K: Ord + Hash, V: PartialEq> PartialEq for Bounded<K, V> {
+impl<K: Copy + Ord + Hash + Rank, V: Default + Merge + PartialEq> PartialEq for Bounded<K, V> {
     fn eq(&self, other: &Self) -> bool {
-        self.entries == other.entries && self.cut == other.cut
+        let same = |(key, value): (&K, &V)| other.get(key) == Some(value);
+        self.cut == other.cut && self.len() == other.len() && self.iter().all(same)
     }
 }
 

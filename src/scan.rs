@@ -132,10 +132,9 @@ impl Scan {
                     .collect()
             })
         };
-        let mut table = self.table();
-        for piece in tables {
-            table.merge(piece);
-        }
+        let mut tables = tables.into_iter();
+        let mut table = tables.next().unwrap_or_else(|| self.table());
+        tables.for_each(|piece| table.merge(piece));
         table.settle();
         let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         results.sort_by_key(|(index, _)| *index);

@@ -223,6 +223,12 @@ fn a_conversation_joined_in_the_middle_has_its_server_on_the_odd_port() {
 }
 
 #[test]
+fn a_client_on_the_first_ephemeral_port_is_a_client() {
+    let report = judged(&[udp_frame((1, 32_768), SERVER, b"state=up")]);
+    assert_eq!((only(&report).kind, only(&report).port), (Kind::Service, Some(817)));
+}
+
+#[test]
 fn whoever_asks_first_over_udp_is_the_client() {
     let report = judged(&[udp_frame((1, 817), (2, 930), b"ask"), udp_frame((2, 930), (1, 817), b"answer")]);
     assert_eq!((only(&report).port, only(&report).direction_basis), (Some(930), Basis::EarliestPacket));

@@ -7,9 +7,10 @@ use crate::port::{Scope, Transport, WELL_KNOWN_END};
 use crate::signature::{self, Sender};
 use serde::Serialize;
 
-/// Ports from 1024 up that clients on reserved source ports are known to talk to: NFS, mountd, lockd and statd as they
-/// are pinned, `GlusterFS`, and `NetInfo`'s local domain.
-const SERVER_PORTS: [u16; 10] = [1033, 2049, 4045, 4046, 20048, 24007, 24008, 32765, 32768, 32803];
+/// Ports from 1024 up that clients on reserved source ports are known to talk to: NFS, mountd and lockd as they are
+/// pinned, `GlusterFS`, and NetInfo's local domain. None that a client may be given for its own (from 32768 up on Linux).
+const SERVER_PORTS: [u16; 7] = [1033, 2049, 4045, 4046, 20048, 24007, 24008];
+
 /// On what basis the server was told from the client, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -58,25 +58,28 @@ pub struct Scanner {
     answered: usize,
 }
 
-/// Takes the scanners' probes out; what is left are conversations of services and clients.
-#[must_use]
-pub fn take(conversations: Vec<Conversation>) -> (Vec<Scanner>, Vec<Conversation>) {
-    let mut by_client: BTreeMap<IpAddr, (Vec<Conversation>, Vec<Conversation>)> = BTreeMap::new();
-    for conversation in conversations {
-        let (probes, others) = by_client.entry(conversation.client().address).or_default();
-        if is_fruitless(&conversation) { probes.push(conversation) } else { others.push(conversation) }
-    }
-    let (mut scanners, mut rest) = (Vec::new(), Vec::new());
-    for (address, (probes, others)) in by_client {
-        let answered = others.iter().map(Conversation::service).collect::<BTreeSet<_>>().len();
-        match weigh(&probes, answered) {
-            Some(weight) => scanners.push(Scanner { address, probes, weight, answered }),
-            None => rest.extend(probes),
+/// Takes the scanners' probes out; what is left are conversations of services and clients, in no particular order.
+pub fn take(conversations: &mut Vec<Conversation>) -> Vec<Scanner> {
+    conversations.sort_unstable_by_key(|conversation| (conversation.client().address, conversation.order()));
+    let mut scanners: BTreeMap<IpAddr, Scanner> = BTreeMap::new();
+    for group in conversations.chunk_by(|a, b| a.client().address == b.client().address) {
+        let others = group.iter().filter(|conversation| !is_fruitless(conversation));
+        let answered = others.map(Conversation::service).collect::<BTreeSet<_>>().len();
+        if let Some(weight) = weigh(group, answered) {
+            let address = group[0].client().address;
+            scanners.insert(address, Scanner { address, probes: Vec::new(), weight, answered });
         }
-        rest.extend(others);
     }
-    rest.sort_by_key(Conversation::order);
-    (scanners, rest)
+    let is_probe = |conversation: &mut Conversation| {
+        is_fruitless(conversation) && scanners.contains_key(&conversation.client().address)
+    };
+    let probes: Vec<Conversation> = conversations.extract_if(.., is_probe).collect();
+    for probe in probes {
+        if let Some(scanner) = scanners.get_mut(&probe.client().address) {
+            scanner.probes.push(probe);
+        }
+    }
+    scanners.into_values().collect()
 }
 
 /// A conversation from which the client learnt at most whether the port is open.
@@ -98,12 +101,13 @@ fn is_fruitless(conversation: &Conversation) -> bool {
     }
 }
 
-/// How sure it is that these probes are a sweep.
-fn weigh(probes: &[Conversation], answered: usize) -> Option<Weight> {
-    let services: BTreeSet<Service> = probes.iter().map(Conversation::service).collect();
+/// How sure it is that the fruitless ones among these conversations of one client are a sweep.
+fn weigh(conversations: &[Conversation], answered: usize) -> Option<Weight> {
+    let probes = || conversations.iter().filter(|conversation| is_fruitless(conversation));
+    let services: BTreeSet<Service> = probes().map(Conversation::service).collect();
     let ports: BTreeSet<(Transport, u16)> =
         services.iter().map(|service| (service.transport, service.end.port)).collect();
-    let only_udp_data = probes.iter().all(|probe| probe.key.transport == Transport::Udp && probe.has_payload());
+    let only_udp_data = probes().all(|probe| probe.key.transport == Transport::Udp && probe.has_payload());
     if only_udp_data && ports.len() < FEW && services.len() < MANY_HOSTS_UDP {
         return None;
     }
