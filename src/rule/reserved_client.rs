@@ -28,7 +28,8 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
         class: Class::Custom,
         weight: Weight::NOTE,
         says: format!(
-            "sends from source port {}{more} to port {}{name}; the server was told by {}",
+            "sends from source port{} {}{more} to port {}{name}; the server was told by {}",
+            if ports.len() == 1 { "" } else { "s" },
             named.join(", "),
             service.end.port,
             basis.in_words(),
