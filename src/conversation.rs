@@ -1,22 +1,23 @@
 //! One conversation as the rules see it: who serves and on what basis, whether anybody answered, what was recognised.
 
+pub mod back;
 pub mod bindings;
+pub mod dialogue;
+pub mod elsewhere;
 mod roles;
+mod streams;
 
 pub use bindings::{Bindings, Learnt};
-pub use roles::Basis;
+pub use roles::{Basis, is_callback};
 
-use crate::flow::{Chunk, Flow, FlowKey, Half, RemoteCalls, Stream, sightings};
+use crate::flow::{Flow, FlowKey, Half, RemoteCalls};
 use crate::frame::{FrameRef, Stamp};
-use crate::merge::Merge;
 use crate::packet::Endpoint;
 use crate::port::{Scope, Transport};
-use crate::signature::{self, Payload, Signature, rpc};
+use crate::signature::{self, Signature};
+use crate::table::Crumbs;
 use crate::tunnel::Tunnel;
 use serde::Serialize;
-
-/// RPC messages that are read from an opening.
-const MAX_MESSAGES: usize = 64;
 
 /// Frames that a piece of evidence names, at most.
 pub const MAX_FRAMES: usize = 5;
@@ -114,6 +115,10 @@ pub struct Conversation {
     pub seen: Vec<Seen>,
     pub from_client: Traffic,
     pub from_server: Traffic,
+    /// Replies whose calls the client had sent to another address: broadcast, mostly.
+    pub asked_elsewhere: u64,
+    /// Where the conversation runs back from a server to its client: what the client talks to.
+    pub back_from: Option<Endpoint>,
 }
 
 /// The features of a direction that rules and reports read.
@@ -132,6 +137,8 @@ pub struct Traffic {
     pub last: Option<Stamp>,
     pub first_payload: Option<Stamp>,
     pub remote_calls: Option<Box<RemoteCalls>>,
+    /// RPC messages that began inside a segment and were borne out by the other direction.
+    pub resynchronised: u64,
 }
 
 impl Traffic {
@@ -144,7 +151,7 @@ impl Traffic {
 
 impl Conversation {
     #[must_use]
-    pub fn new(key: FlowKey, flow: &Flow, scope: &Scope, bindings: &Bindings) -> Self {
+    pub fn new(key: FlowKey, flow: &Flow, crumbs: Option<&Crumbs>, scope: &Scope, bindings: &Bindings) -> Self {
         let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
         let mut seen: [Vec<Found>; 2] = flow.halves.each_ref().map(|half| {
             half.sightings
@@ -158,9 +165,7 @@ impl Conversation {
                 .collect()
         });
         if key.transport == Transport::Tcp {
-            for (index, half) in flow.halves.iter().enumerate() {
-                read_stream(half, &mut halves[index], &mut seen[index]);
-            }
+            streams::read(&flow.halves, crumbs, &mut halves, &mut seen);
         }
         let (server, basis) = roles::tell(&key, &halves, &seen, scope, bindings);
         let mut conversation = Conversation {
@@ -171,6 +176,8 @@ impl Conversation {
             seen: Vec::new(),
             from_client: halves[1 - server].clone(),
             from_server: halves[server].clone(),
+            asked_elsewhere: 0,
+            back_from: None,
         };
         for (index, found) in seen.into_iter().enumerate() {
             let from = if index == server { Side::Server } else { Side::Client };
@@ -199,7 +206,14 @@ impl Conversation {
 
     #[must_use]
     pub fn service(&self) -> Service {
-        Service { end: self.server(), transport: self.key.transport, tunnel: self.key.tunnel }
+        let end = self.back_from.unwrap_or_else(|| self.server());
+        Service { end, transport: self.key.transport, tunnel: self.key.tunnel }
+    }
+
+    /// The end that is a client of [`Conversation::service`].
+    #[must_use]
+    pub fn asker(&self) -> Endpoint {
+        if self.back_from.is_some() { self.server() } else { self.client() }
     }
 
     #[must_use]
@@ -265,47 +279,7 @@ fn traffic(half: &Half, transport: Transport) -> Traffic {
         last: half.last,
         first_payload: half.first_payload,
         remote_calls: half.remote_calls.clone(),
-    }
-}
-
-/// Adds what only shows when segments are put together: messages and greetings that were sent in several.
-fn read_stream(half: &Half, traffic: &mut Traffic, seen: &mut Vec<Found>) {
-    let chunks: &[Chunk] = half.opening.chunks();
-    if chunks.len() < 2 {
-        return;
-    }
-    let stream = half.opening.stream(half.start.map(|(_, sequence)| sequence));
-    let payload = Payload { transport: Transport::Tcp, bytes: &stream.bytes, wire_len: stream.bytes.len() };
-    for (number, detail) in sightings(&payload) {
-        // Seen in its first segment already, perhaps with less detail: the stream shows all of it.
-        let first = stream.seen(0);
-        if seen.iter().any(|known| known.number == number && known.detail == detail) {
-            continue;
-        }
-        match seen.iter_mut().find(|known| known.number == number && known.first == first) {
-            Some(known) => known.detail = detail,
-            None => seen.push(Found { number, detail, count: 1, first }),
-        }
-    }
-    read_records(&stream, traffic);
-}
-
-/// RPC messages of the stream's head that no single segment showed.
-fn read_records(stream: &Stream, traffic: &mut Traffic) {
-    let payload = Payload { transport: Transport::Tcp, bytes: &stream.bytes, wire_len: stream.bytes.len() };
-    let Some(stamp) = stream.seen(0) else { return };
-    let mut found = RemoteCalls::default();
-    for message in rpc::messages(&payload).take(MAX_MESSAGES) {
-        let known = traffic.remote_calls.as_ref().is_some_and(|calls| match message.body {
-            rpc::Body::Call(_) => calls.calls.get(&message.xid).is_some_and(|call| call.whole),
-            rpc::Body::Reply(_) => calls.replies.get(&message.xid).is_some(),
-        });
-        if !known {
-            found.observe(stamp, &message);
-        }
-    }
-    if found != RemoteCalls::default() {
-        traffic.remote_calls.get_or_insert_default().merge(found);
+        resynchronised: 0,
     }
 }
 

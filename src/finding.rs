@@ -125,7 +125,7 @@ pub(crate) fn finding(
     state: State,
     conversations: &[Conversation],
 ) -> Finding {
-    let clients: BTreeSet<IpAddr> = conversations.iter().map(|flow| flow.client().address).collect();
+    let clients: BTreeSet<IpAddr> = conversations.iter().map(|flow| flow.asker().address).collect();
     let flows: Vec<FlowNote> = conversations.iter().take(MAX_LISTED).map(flow_note).collect();
     let sum = rpc::sum(conversations);
     let replies_of = |number, version| answered(conversations, number, version);
@@ -255,8 +255,14 @@ fn wireshark(kind: Kind, service: &Service, address: IpAddr, conversations: &[Co
              {transport}.dstport == {port})) && !{icmp}"
         ),
         Kind::Client => {
-            let own = port_set(conversations.iter().map(|flow| flow.client().port));
+            let own = port_set(conversations.iter().map(|flow| flow.asker().port));
             let server = service.end.address;
+            // A connection that runs back comes from whatever port the server took for it.
+            if conversations.iter().any(|flow| flow.back_from.is_some()) {
+                return format!(
+                    "{net}.addr == {address} && {net}.addr == {server} && {transport}.port in {own} && !{icmp}"
+                );
+            }
             format!(
                 "{net}.addr == {address} && {net}.addr == {server} && {transport}.port == {port} && \
                  {transport}.port in {own} && !{icmp}"

@@ -1,16 +1,18 @@
 //! Conversations and what is learnt of each direction: features that grow by `merge` alone. Judges nothing.
 
+mod fragments;
 mod opening;
 mod remote_call;
 
-pub use opening::{Chunk, Opening, Stream};
-pub use remote_call::{CallSeen, Named, RemoteCalls, ReplySeen};
+pub use fragments::Fragments;
+pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
+pub use remote_call::{CallSeen, Identity, Named, RemoteCalls, ReplySeen};
 
 use crate::frame::{Frame, Stamp};
 use crate::merge::{Few, Merge, Rank, earliest, spread_bytes, spread_with};
 use crate::packet::{Endpoint, Packet, flag};
 use crate::port::Transport;
-use crate::signature::{self, Payload};
+use crate::signature::{self, Payload, rpc};
 use crate::tunnel::Tunnel;
 use std::net::IpAddr;
 
@@ -140,12 +142,22 @@ impl Merge for Sighting {
 }
 
 impl Half {
+    /// Takes in what the later fragments of a datagram of this direction add.
+    pub fn gather(&mut self, later: &Fragments) {
+        self.packets += later.later;
+        self.bytes += later.bytes;
+        self.payload_bytes += later.payload_bytes;
+        self.fragments += later.later;
+        self.first = earliest(self.first, later.first);
+        self.last = self.last.max(later.last);
+    }
+
     /// Takes a packet of this direction in. `calls` are the RPC messages that begin in it.
-    pub fn observe(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, calls: &[signature::rpc::Message]) {
+    pub fn observe(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, calls: &[rpc::Found<'_>]) {
         let stamp = frame.stamp();
         self.packets += 1;
         self.bytes += u64::from(frame.wire_len);
-        self.fragments += u64::from(packet.fragment);
+        self.fragments += u64::from(packet.fragment.is_some());
         self.first = earliest(self.first, Some(stamp));
         self.last = self.last.max(Some(stamp));
         if let Some(tcp) = packet.tcp {
@@ -173,9 +185,7 @@ impl Half {
         self.opening.observe(stamp, packet);
         if !calls.is_empty() {
             let remote_calls = self.remote_calls.get_or_insert_default();
-            for message in calls {
-                remote_calls.observe(stamp, message);
-            }
+            calls.iter().for_each(|found| remote_calls.observe(stamp, found));
         }
         let payload =
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };

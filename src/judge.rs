@@ -2,12 +2,16 @@
 //! the table and its context; reads no packet.
 
 use crate::class::{Class, Evidence, Verdict, Weight};
+use crate::conversation::back::{self, Announced};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, State, first_frames};
+use crate::conversation::{bindings, dialogue, elsewhere};
 use crate::finding::{self, Finding, Kind};
-use crate::port::{CONTEXT_PORTS, Scope};
+use crate::flow::{Flow, FlowKey};
+use crate::packet::Endpoint;
+use crate::port::{Scope, Transport};
 use crate::registry::Registry;
-use crate::rule::{self, Context, bound, rpc, sweep};
-use crate::signature::portmap;
+use crate::rule::{self, Context, bound, rpc, rpc_abuse, sweep};
+use crate::signature::{netinfo, portmap};
 use crate::table::{FlowTable, Tier};
 use crate::words::count;
 use std::net::IpAddr;
@@ -19,17 +23,37 @@ pub struct Apart {
     pub context_flows: u64,
 }
 
+/// How to judge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether passwords that were captured are shown in the report.
+    pub show_secrets: bool,
+}
+
 /// Every finding, in the order of the report.
 #[must_use]
-pub fn judge(table: &FlowTable, registry: &Registry) -> (Vec<Finding>, Apart) {
-    let mut bindings = Bindings::default();
-    table.tier(Tier::Context).for_each(|(key, flow)| bindings.read(key, flow));
-    // NetInfo's binder has no port of its own: it is known by its calls.
-    let binders = table.tier(Tier::RemoteCall).filter(|(_, flow)| flow.calls_program(portmap::NETINFO_BINDER));
-    binders.for_each(|(key, flow)| bindings.read(key, flow));
-    let context = Context { registry, bindings: &bindings };
-    let mut conversations: Vec<Conversation> =
-        table.flows().map(|(key, flow)| Conversation::new(key, &flow, table.scope(), &bindings)).collect();
+pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<Finding>, Apart) {
+    let talkative = talkative(table);
+    let answers = dialogue::answered(talkative.iter().map(|(key, flow)| (key, flow)), |call| {
+        bindings::is_of_interest(call.program) || call.program == netinfo::NETINFO
+    });
+    let bindings = Bindings::of_answers(&answers);
+    let mut announced = Announced::default();
+    table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
+    let mut conversations: Vec<Conversation> = table
+        .flows()
+        .map(|(key, flow)| Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings))
+        .collect();
+    conversations.iter_mut().for_each(|conversation| back::mark(conversation, &announced));
+    elsewhere::pair(&mut conversations);
+    let dumpers = rpc_abuse::dumpers(&conversations);
+    let context = Context {
+        registry,
+        bindings: &bindings,
+        answers: &answers,
+        dumpers: &dumpers,
+        show_secrets: options.show_secrets,
+    };
 
     let mut findings: Vec<Finding> = sweep::take(&mut conversations).iter().map(scanner_finding).collect();
     let scope = table.scope();
@@ -39,10 +63,13 @@ pub fn judge(table: &FlowTable, registry: &Registry) -> (Vec<Finding>, Apart) {
     for flows in conversations.chunk_by(|a, b| a.service() == b.service()) {
         findings.push(service_finding(flows[0].service(), flows, context));
     }
-    let on_target_port = |flow: &Conversation| scope.is_target(flow.key.transport, flow.client().port);
+    let on_target_port = |flow: &Conversation| {
+        let is_target = |end: Endpoint| scope.is_target(flow.key.transport, end.port);
+        is_target(flow.client()) || (flow.back_from.is_some() && is_target(flow.server()))
+    };
     let context_flows = rest.iter().filter(|flow| !on_target_port(flow)).count() as u64;
     rest.retain(on_target_port);
-    let pair = |flow: &Conversation| (flow.service(), flow.client().address);
+    let pair = |flow: &Conversation| (flow.service(), flow.asker().address);
     rest.sort_unstable_by_key(|conversation| (pair(conversation), conversation.order()));
     for flows in rest.chunk_by(|a, b| pair(a) == pair(b)) {
         let (service, client) = pair(&flows[0]);
@@ -52,9 +79,25 @@ pub fn judge(table: &FlowTable, registry: &Registry) -> (Vec<Finding>, Apart) {
     (findings, Apart { context_flows })
 }
 
+/// Conversations whose calls and answers are worth reading in full: with portmappers, binders and NetInfo's servers, on
+/// whatever port, and datagrams that answer a call sent elsewhere.
+fn talkative(table: &FlowTable) -> Vec<(FlowKey, Flow)> {
+    let context = table.tier(Tier::Context).map(|(key, _)| *key);
+    let speaks = |key: &FlowKey, flow: &Flow| {
+        let programs = [portmap::PORTMAPPER, netinfo::BINDER, netinfo::NETINFO];
+        let only_replies = || {
+            let counts = flow.halves.iter().filter_map(|half| half.remote_calls.as_deref());
+            counts.clone().all(|calls| calls.call_messages == 0) && counts.count() > 0
+        };
+        programs.iter().any(|program| flow.calls_program(*program))
+            || (key.transport == Transport::Udp && only_replies())
+    };
+    let others = table.tier(Tier::RemoteCall).filter(|(key, flow)| speaks(key, flow)).map(|(key, _)| *key);
+    context.chain(others).filter_map(|key| Some((key, table.flow(&key)?))).collect()
+}
+
 fn is_target(scope: &Scope, service: &Service) -> bool {
-    let context = CONTEXT_PORTS.contains(&service.end.port) && !scope.is_target(service.transport, service.end.port);
-    !context && scope.is_target(service.transport, service.end.port)
+    scope.is_target(service.transport, service.end.port)
 }
 
 /// A service and everything that was said to it.
@@ -134,6 +177,7 @@ fn describe(
 ) -> (&'static str, String) {
     let content = rule::content::summary(flows);
     if let Some(what) = rpc::describe(flows) {
+        let what = rule::netinfo::describe(service, flows, context).unwrap_or(what);
         return ("onc-rpc", content.map_or(what.clone(), |content| format!("{what}; {content}")));
     }
     if verdict.class == Class::LegacyRpc

@@ -145,6 +145,12 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
         self.entries.is_empty()
     }
 
+    /// Whether any key was ever dropped.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
     /// How many different keys were seen: exact while nothing was dropped, otherwise estimated from the rank of the
     /// least dropped key (k minimum values; Bar-Yossef et al., RANDOM 2002).
     #[must_use]

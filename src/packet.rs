@@ -53,8 +53,18 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// The payload's length on the wire, in this frame.
     pub payload_len: u32,
-    /// The first of several IP fragments.
-    pub fragment: bool,
+    /// The first of several IP fragments, and which datagram it is of.
+    pub fragment: Option<FragmentKey>,
+}
+
+/// What the fragments of one datagram have in common (RFC 791, section 3.2; RFC 8200, section 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FragmentKey {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub protocol: u8,
+    pub identification: u32,
+    pub tunnel: Option<Tunnel>,
 }
 
 impl Packet<'_> {
@@ -69,6 +79,23 @@ impl Packet<'_> {
 /// # Errors
 /// The reason why the frame holds no TCP or UDP packet with ports.
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+    peel(frame).map_err(|refused| match refused {
+        Refused::Skip(skip) => skip,
+        Refused::Later(..) => Skip::LaterFragment,
+        Refused::Tunnel(..) => Skip::Malformed,
+    })
+}
+
+/// The datagram that a later fragment belongs to, and the bytes of payload that it adds; `None` for any other frame.
+#[must_use]
+pub fn later_fragment(frame: &Frame<'_>) -> Option<(FragmentKey, u32)> {
+    match peel(frame) {
+        Err(Refused::Later(key, len)) => Some((key, len)),
+        _ => None,
+    }
+}
+
+fn peel<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Refused<'a>> {
     let mut ip = link::peel(frame.link, frame.bytes)?;
     let mut through = None;
     for depth in 0.. {
@@ -76,7 +103,7 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         let on_wire = (frame.wire_len as usize).saturating_sub(frame.bytes.len()) + ip.len();
         match network(ip, on_wire, through) {
             Ok(packet) => {
-                let inner = (packet.transport == Transport::Udp && !packet.fragment)
+                let inner = (packet.transport == Transport::Udp && packet.fragment.is_none())
                     .then(|| tunnel::in_udp(packet.destination.port, packet.payload));
                 match inner.flatten() {
                     Some((tunnel, rest)) if depth < tunnel::MAX_DEPTH => (through, ip) = (Some(tunnel), rest),
@@ -84,16 +111,17 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
                 }
             }
             Err(Refused::Tunnel(tunnel, rest)) if depth < tunnel::MAX_DEPTH => (through, ip) = (Some(tunnel), rest),
-            Err(Refused::Tunnel(..)) => return Err(Skip::Malformed),
-            Err(Refused::Skip(skip)) => return Err(skip),
+            Err(refused) => return Err(refused),
         }
     }
-    Err(Skip::Malformed)
+    Err(Skip::Malformed.into())
 }
 
 enum Refused<'a> {
     Skip(Skip),
     Tunnel(Tunnel, &'a [u8]),
+    /// A later fragment, and its bytes of payload.
+    Later(FragmentKey, u32),
 }
 
 impl From<Skip> for Refused<'_> {
@@ -115,12 +143,16 @@ fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'
     let transport_at = ip.len().min(declared) - carried.payload.len().min(ip.len().min(declared));
     let carried_len = declared - transport_at;
     let protocol = carried.ip_number.0;
-    let fragmented = slice.is_fragmenting_payload();
-    if fragmented && offset_of_fragment(&slice) != 0 {
-        return Err(Skip::LaterFragment.into());
-    }
     let source = slice.source_addr();
     let destination = slice.destination_addr();
+    let fragmented = slice.is_fragmenting_payload();
+    let fragment = fragmented.then(|| {
+        let (identification, offset) = fragment(&slice);
+        (FragmentKey { source, destination, protocol, identification, tunnel }, offset)
+    });
+    if let Some((key, 1..)) = fragment {
+        return Err(Refused::Later(key, u32::try_from(carried_len).unwrap_or(u32::MAX)));
+    }
     let payload = carried.payload;
     let cut = || if payload.len() < carried_len { Skip::Cut } else { Skip::Malformed };
     match protocol {
@@ -145,7 +177,7 @@ fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'
         tcp,
         payload: data,
         payload_len: u32::try_from(data_len).unwrap_or(u32::MAX),
-        fragment: fragmented,
+        fragment: fragment.map(|(key, _)| key),
     })
 }
 
@@ -173,18 +205,21 @@ fn datagram(bytes: &[u8], wire_len: usize) -> Carried<'_> {
     (Transport::Udp, None, &data[..data.len().min(data_len)], data_len)
 }
 
-fn offset_of_fragment(slice: &LaxIpSlice<'_>) -> u16 {
+/// Identification and offset of a fragment.
+fn fragment(slice: &LaxIpSlice<'_>) -> (u32, u16) {
     match slice {
-        LaxIpSlice::Ipv4(v4) => v4.header().fragments_offset().value(),
+        LaxIpSlice::Ipv4(v4) => (u32::from(v4.header().identification()), v4.header().fragments_offset().value()),
         LaxIpSlice::Ipv6(v6) => v6
             .extensions()
             .clone()
             .into_iter()
             .find_map(|extension| match extension {
-                etherparse::Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment.fragment_offset().value()),
+                etherparse::Ipv6ExtensionSlice::Fragment(fragment) => {
+                    Some((fragment.identification(), fragment.fragment_offset().value()))
+                }
                 _ => None,
             })
-            .unwrap_or(0),
+            .unwrap_or_default(),
     }
 }
 

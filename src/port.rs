@@ -98,9 +98,13 @@ impl FromIterator<u16> for PortSet {
 }
 
 /// Ports that are read although they are never reported as services, because another finding needs them.
-pub const CONTEXT_PORTS: [u16; 1] = [
-    111, // portmapper and rpcbind: who was told which port (RFC 1833)
+pub const CONTEXT_PORTS: [(Transport, u16); 4] = [
+    (Transport::Tcp, PORTMAPPER), // who was told which port (RFC 1833)
+    (Transport::Udp, PORTMAPPER),
+    (Transport::Tcp, 512), // rexec and rsh: which port of the client's the server connects back to (rcmd of 4.2BSD)
+    (Transport::Tcp, 514),
 ];
+const PORTMAPPER: u16 = 111;
 
 /// Which (transport, port) pairs a run is about. The fast and the slow lane ask the same scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +117,10 @@ impl Scope {
     /// `tcp` and `udp` are the ports whose services are reported; the context ports are read as well.
     #[must_use]
     pub fn new(tcp: PortSet, udp: PortSet) -> Self {
-        let context = PortSet::from_iter(CONTEXT_PORTS);
-        Scope { targets: [tcp, udp], watched: [tcp.union(&context), udp.union(&context)] }
+        let context =
+            |of| CONTEXT_PORTS.into_iter().filter(|(transport, _)| *transport == of).map(|(_, port)| port).collect();
+        let watched = [tcp.union(&context(Transport::Tcp)), udp.union(&context(Transport::Udp))];
+        Scope { targets: [tcp, udp], watched }
     }
 
     /// Whether a packet between these ports is to be looked at.
@@ -129,8 +135,15 @@ impl Scope {
     #[inline]
     #[must_use]
     pub fn is_context(&self, ports: Ports) -> bool {
-        let context = |port| CONTEXT_PORTS.contains(&port) && !self.is_target(ports.transport, port);
+        let context = |port| CONTEXT_PORTS.contains(&(ports.transport, port)) && !self.is_target(ports.transport, port);
         context(ports.source) || context(ports.destination)
+    }
+
+    /// Whether these ports are a portmapper's: every answer of it counts.
+    #[inline]
+    #[must_use]
+    pub fn is_portmapper(&self, ports: Ports) -> bool {
+        ports.source == PORTMAPPER || ports.destination == PORTMAPPER
     }
 
     /// Whether a service on this port is to be reported.

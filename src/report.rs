@@ -5,6 +5,7 @@ use crate::frame::Timestamp;
 use crate::judge;
 use crate::port::Transport;
 use crate::registry::Registry;
+use crate::skip::Skip;
 use crate::table::FlowTable;
 use crate::words::ranges;
 use serde::Serialize;
@@ -118,8 +119,11 @@ pub struct TotalsNote {
     pub tunnelled: BTreeMap<&'static str, u64>,
     /// Frames that the capture cut; they count from their headers.
     pub cut: u64,
-    /// Conversations with context ports (111): read, and not reported for themselves.
+    /// Conversations with context ports: read, and not reported for themselves.
     pub context_flows: u64,
+    /// About how many conversations came in small segments, where not all of them could be put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crumbled_flows: Option<u64>,
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
     /// What the memory bound cost; empty as a rule.
@@ -138,13 +142,25 @@ pub struct BeyondBounds {
 /// The report of a settled table.
 #[must_use]
 pub fn report(table: &FlowTable, inputs: Vec<Input>, registry: &Registry) -> Report {
-    let (findings, apart) = judge::judge(table, registry);
+    report_with(table, inputs, registry, judge::Options::default())
+}
+
+/// The same, judged as the options say.
+#[must_use]
+pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, options: judge::Options) -> Report {
+    let (findings, apart) = judge::judge(table, registry, options);
     let totals = &table.totals;
     let scope = table.scope();
     let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
     for (skip, count) in &totals.skipped {
         *skipped.entry(skip.name().into_owned()).or_default() += count;
     }
+    // Later fragments whose first one was in scope belong to its flow.
+    let gathered = table.gathered_fragments();
+    if let Some(later) = skipped.get_mut(&*Skip::LaterFragment.name()) {
+        *later -= gathered;
+    }
+    skipped.retain(|_, count| *count > 0);
     Report {
         schema: SCHEMA,
         gapwatch: env!("CARGO_PKG_VERSION"),
@@ -159,12 +175,13 @@ pub fn report(table: &FlowTable, inputs: Vec<Input>, registry: &Registry) -> Rep
         totals: TotalsNote {
             frames: totals.frames,
             bytes: totals.bytes,
-            observed: totals.observed,
+            observed: totals.observed + gathered,
             outside: totals.outside,
             skipped,
             tunnelled: totals.tunnelled.iter().map(|(kind, count)| (kind.name(), *count)).collect(),
             cut: totals.cut,
             context_flows: apart.context_flows,
+            crumbled_flows: table.crumbs_beyond_bound(),
             first: totals.first,
             last: totals.last,
             beyond_bounds: table

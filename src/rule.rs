@@ -2,15 +2,23 @@
 //!
 //! To add one: a file beside its neighbours in `rule/`, its call below, and its text in [`ALL`].
 
+pub mod back_connection;
 pub mod bound;
 pub mod content;
+pub mod details;
 pub mod lore;
+pub mod mount;
+pub mod netinfo;
+pub mod nis;
 pub mod recognised;
 pub mod reserved_client;
 pub mod rpc;
+pub mod rpc_abuse;
+pub mod rpc_credential;
 pub mod sweep;
 
 use crate::class::Evidence;
+use crate::conversation::dialogue::Answered;
 use crate::conversation::{Bindings, Conversation, Service};
 use crate::registry::Registry;
 
@@ -20,6 +28,12 @@ pub struct Context<'a> {
     pub registry: &'a Registry,
     /// What portmappers gave away.
     pub bindings: &'a Bindings,
+    /// Calls that are worth reading in full, with their answers.
+    pub answers: &'a [Answered],
+    /// Who asked which portmappers for their tables.
+    pub dumpers: &'a rpc_abuse::Dumpers,
+    /// Whether passwords are shown.
+    pub show_secrets: bool,
 }
 
 /// A rule as `gapwatch explain` tells it.
@@ -34,7 +48,22 @@ pub struct About {
 pub const ALL: &[About] = &[
     rpc::VERIFIED,
     rpc::PROBED,
+    rpc_credential::ABOUT,
+    rpc_credential::PASSWORD,
+    rpc_abuse::EXPLOIT,
+    rpc_abuse::SCAN,
+    rpc_abuse::FORWARD,
+    rpc_abuse::SET,
+    rpc_abuse::DUMPS,
+    rpc_abuse::REFLECTION,
+    rpc_abuse::HOLES,
     bound::ABOUT,
+    netinfo::ABOUT,
+    netinfo::TRANSFER,
+    nis::MAPS,
+    nis::PASSWORDS,
+    mount::ABOUT,
+    back_connection::ABOUT,
     content::ABOUT,
     recognised::ABOUT,
     recognised::ODD_PORT,
@@ -61,8 +90,7 @@ pub const ALL: &[About] = &[
 
 /// The reasons for a service.
 pub fn of_service(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
-    let mut evidence = rpc::evidence(flows);
-    evidence.extend(bound::evidence(service, flows, context.bindings));
+    let mut evidence = of_remote_calls(service, flows, context);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::evidence(flows));
     evidence.extend(lore::evidence(service));
@@ -71,10 +99,24 @@ pub fn of_service(service: &Service, flows: &[Conversation], context: Context<'_
 
 /// The reasons for a client on a reserved source port.
 pub fn of_client(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
-    let mut evidence = rpc::evidence(flows);
-    evidence.extend(bound::evidence(service, flows, context.bindings));
+    let mut evidence = of_remote_calls(service, flows, context);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::names(flows));
-    evidence.extend(reserved_client::evidence(service, flows, context));
+    match back_connection::evidence(flows) {
+        Some(back) => evidence.push(back),
+        None => evidence.extend(reserved_client::evidence(service, flows, context)),
+    }
+    evidence
+}
+
+/// What ONC RPC says, of services and of clients.
+fn of_remote_calls(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
+    let mut evidence = rpc::evidence(flows);
+    evidence.extend(bound::evidence(service, flows, context.bindings));
+    evidence.extend(netinfo::evidence(service, flows, context));
+    evidence.extend(nis::evidence(service, flows));
+    evidence.extend(mount::evidence(flows));
+    evidence.extend(rpc_credential::evidence(flows, context));
+    evidence.extend(rpc_abuse::evidence(service, flows, context));
     evidence
 }

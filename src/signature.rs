@@ -2,8 +2,13 @@
 //!
 //! To add one: a file beside its neighbours in `signature/`, and its name in [`ALL`].
 
+pub mod arguments;
 pub mod executable;
+pub mod exploit;
 pub mod http;
+pub mod mount;
+pub mod netinfo;
+pub mod nis;
 pub mod portmap;
 pub mod rpc;
 pub mod shell;

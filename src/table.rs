@@ -1,17 +1,17 @@
 //! All that was learnt from frames: flows, and a count of every frame that went elsewhere. Tables of pieces merge to
 //! the table of the whole. Judges nothing.
 
-use crate::flow::{Flow, FlowKey};
+use crate::flow::{Flow, FlowKey, Fragments, MAX_CRUMB, Opening, Size};
 use crate::frame::{Frame, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
-use crate::packet::{self, Packet};
-use crate::port::Scope;
+use crate::packet::{self, FragmentKey, Packet};
+use crate::port::{Scope, Transport};
 use crate::signature::Payload;
-use crate::signature::rpc::{self, Message};
+use crate::signature::rpc::{self, Found};
 use crate::skip::Skip;
 use crate::tunnel;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Flows with payload that are kept by default. One costs 0.7 KB, and up to 9 KB more when both openings are full.
 pub const MAX_FLOWS: usize = 50_000;
@@ -19,6 +19,10 @@ pub const MAX_FLOWS: usize = 50_000;
 const BARE_FLOWS: usize = 4;
 /// Flows with payload for each with a portmapper: those keep openings of 32 KiB.
 const CONTEXT_SHARE: usize = 8;
+/// Flows with payload for each whose small segments are kept: those cost up to 128 KiB.
+const CRUMB_SHARE: usize = 24;
+/// Datagrams whose fragments are counted, for each flow with payload: they cost 0.2 KB.
+const FRAGMENTED: usize = 2;
 /// RPC messages that are taken from one payload.
 const MAX_MESSAGES: usize = 256;
 
@@ -31,7 +35,7 @@ pub enum Tier {
     Payload,
     /// RPC messages by their full layout.
     RemoteCall,
-    /// Everything to and from a context port: what it says of others is worth more room.
+    /// Everything to and from a context port: what it says of others is worth more room, and a bound of its own.
     Context,
 }
 
@@ -44,7 +48,7 @@ impl Tier {
             Tier::Bare => "without payload",
             Tier::Payload => "with payload",
             Tier::RemoteCall => "with RPC messages",
-            Tier::Context => "with a portmapper",
+            Tier::Context => "read for context",
         }
     }
 }
@@ -96,7 +100,22 @@ pub struct FlowTable {
     tiers: [Bounded<FlowKey, Flow>; Tier::ALL.len()],
     /// Packets that fell under each tier, kept or not.
     tier_packets: [u64; Tier::ALL.len()],
+    /// Small TCP segments that are no whole RPC records: a stream in crumbs shows its messages only put together.
+    crumbs: Bounded<FlowKey, Crumbs>,
+    fragments: Bounded<FragmentKey, Fragments>,
     pub totals: Totals,
+}
+
+/// The small segments of both directions, as [`Flow::halves`] has them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Crumbs(pub [Opening; 2]);
+
+impl Merge for Crumbs {
+    fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            mine.merge(theirs);
+        }
+    }
 }
 
 impl FlowTable {
@@ -113,6 +132,8 @@ impl FlowTable {
                 Tier::Context => Bounded::new(max_flows.div_ceil(CONTEXT_SHARE)),
             }),
             tier_packets: [0; Tier::ALL.len()],
+            crumbs: Bounded::new(max_flows.div_ceil(CRUMB_SHARE)),
+            fragments: Bounded::new(max_flows.saturating_mul(FRAGMENTED)),
             totals: Totals::default(),
         }
     }
@@ -149,7 +170,15 @@ impl FlowTable {
         match packet::decode(frame) {
             Ok(packet) if self.scope.wants(packet.ports()) => self.observe(frame, &packet),
             Ok(_) => self.totals.outside += 1,
-            Err(skip) => self.skip(skip),
+            Err(skip) => {
+                if skip == Skip::LaterFragment
+                    && let Some((key, len)) = packet::later_fragment(frame)
+                    && let Some(fragments) = self.fragments.entry(key)
+                {
+                    fragments.add(frame, len);
+                }
+                self.skip(skip);
+            }
         }
     }
 
@@ -170,33 +199,76 @@ impl FlowTable {
         }
         let payload =
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
-        let calls: Vec<Message> = rpc::messages(&payload).take(MAX_MESSAGES).collect();
+        let calls: Vec<Found<'_>> = rpc::found(&payload).take(MAX_MESSAGES).collect();
+        let certain = calls.iter().any(|found| !found.message.inside);
         let context = self.scope.is_context(packet.ports());
-        let tier = match (packet.payload_len, calls.is_empty()) {
+        let tier = match (packet.payload_len, certain) {
             _ if context => Tier::Context,
             (0, _) => Tier::Bare,
-            (_, true) => Tier::Payload,
-            (_, false) => Tier::RemoteCall,
+            (_, false) => Tier::Payload,
+            (_, true) => Tier::RemoteCall,
         };
         self.tier_packets[tier as usize] += 1;
         let (key, sender) = FlowKey::of(packet);
         if let Some(flow) = self.tiers[tier as usize].entry(key) {
             let half = &mut flow.halves[sender];
-            if context {
-                half.opening.enlarge();
+            if self.scope.is_portmapper(packet.ports()) {
+                half.opening.resize(Size::Large);
             }
             half.observe(frame, packet, &calls);
+        }
+        if is_crumb(packet, &calls)
+            && !context
+            && let Some(crumbs) = self.crumbs.entry(key)
+        {
+            let opening = &mut crumbs.0[sender];
+            opening.resize(Size::Crumbs);
+            opening.observe(frame.stamp(), packet);
+        }
+        if let Some(fragment) = packet.fragment
+            && let Some(fragments) = self.fragments.entry(fragment)
+        {
+            fragments.claim(key, sender);
         }
     }
 
     /// Brings every bound to its limit. Tables of the same frames are equal once they are settled.
     pub fn settle(&mut self) {
         self.tiers.iter_mut().for_each(Bounded::settle);
+        self.crumbs.settle();
+        self.fragments.settle();
+    }
+
+    /// The small segments of a conversation, where they were kept.
+    #[must_use]
+    pub fn crumbs(&self, key: &FlowKey) -> Option<&Crumbs> {
+        self.crumbs.get(key)
+    }
+
+    /// Later fragments whose first one tells the flow: they are counted as skipped, and belong to those observed.
+    #[must_use]
+    pub fn gathered_fragments(&self) -> u64 {
+        self.owned_fragments().map(|(_, _, fragments)| fragments.later).sum()
+    }
+
+    fn owned_fragments(&self) -> impl Iterator<Item = (FlowKey, usize, &Fragments)> + '_ {
+        let owned = self.fragments.iter().filter_map(|(_, fragments)| Some((fragments.owner()?, fragments)));
+        let kept = |key: &FlowKey| self.tiers.iter().any(|tier| tier.get(key).is_some());
+        owned.filter(move |((key, _), _)| kept(key)).map(|((key, sender), fragments)| (key, sender, fragments))
     }
 
     /// Every conversation, the features of its tiers merged; in no order that means anything.
     pub fn flows(&self) -> impl Iterator<Item = (FlowKey, Flow)> + '_ {
-        Tier::ALL.into_iter().flat_map(move |tier| {
+        let mut gathered: HashMap<FlowKey, Vec<(usize, &Fragments)>> = HashMap::new();
+        for (key, sender, fragments) in self.owned_fragments() {
+            gathered.entry(key).or_default().push((sender, fragments));
+        }
+        let add_fragments = move |key: &FlowKey, flow: &mut Flow| {
+            for (sender, fragments) in gathered.get(key).into_iter().flatten() {
+                flow.halves[*sender].gather(fragments);
+            }
+        };
+        let flows = Tier::ALL.into_iter().flat_map(move |tier| {
             let earlier = &self.tiers[..tier as usize];
             let later = &self.tiers[tier as usize + 1..];
             self.tiers[tier as usize]
@@ -207,7 +279,20 @@ impl FlowTable {
                     later.iter().filter_map(|tier| tier.get(key)).for_each(|more| flow.merge(more.clone()));
                     (*key, flow)
                 })
+        });
+        flows.map(move |(key, mut flow)| {
+            add_fragments(&key, &mut flow);
+            (key, flow)
         })
+    }
+
+    /// One conversation, the features of its tiers merged.
+    #[must_use]
+    pub fn flow(&self, key: &FlowKey) -> Option<Flow> {
+        let mut parts = self.tiers.iter().filter_map(|tier| tier.get(key));
+        let mut flow = parts.next()?.clone();
+        parts.for_each(|more| flow.merge(more.clone()));
+        Some(flow)
     }
 
     /// The conversations of one tier, with what fell under it; in no order that means anything.
@@ -228,6 +313,12 @@ impl FlowTable {
             })
             .collect()
     }
+
+    /// About how many conversations in small segments there were, where not all of them could be put together.
+    #[must_use]
+    pub fn crumbs_beyond_bound(&self) -> Option<u64> {
+        self.crumbs.is_cut().then(|| self.crumbs.distinct())
+    }
 }
 
 impl Merge for FlowTable {
@@ -240,6 +331,16 @@ impl Merge for FlowTable {
         for (mine, theirs) in self.tier_packets.iter_mut().zip(other.tier_packets) {
             *mine += theirs;
         }
+        self.crumbs.merge(other.crumbs);
+        self.fragments.merge(other.fragments);
         self.totals.merge(other.totals);
     }
+}
+
+/// Whether a packet is a small segment that says nothing by itself: no whole RPC records.
+fn is_crumb(packet: &Packet<'_>, calls: &[Found<'_>]) -> bool {
+    let len = packet.payload.len();
+    let mark = 4;
+    let records = calls.iter().filter(|found| !found.message.inside).map(|found| mark + found.message.length as usize);
+    packet.transport == Transport::Tcp && (1..=MAX_CRUMB).contains(&len) && records.sum::<usize>() != len
 }

@@ -115,8 +115,10 @@ fn a_long_write_that_never_ends_is_rpc_from_its_head() {
 fn one_unanswered_ping_is_a_probe_and_no_service() {
     let report = judged(&[udp_frame(CLIENT, SERVER, &rpc_call(1, 100_000, 104_316, 0))]);
     let finding = only(&report);
-    assert_eq!((finding.class, finding.state), (Class::Custom, State::Unanswered));
-    assert!(finding.evidence.iter().any(|reason| reason.by == "rpc.probe"));
+    assert_eq!((finding.class, finding.confidence), (Class::Suspicious, Confidence::Weak), "nmap's version");
+    assert!(finding.state == State::Unanswered && finding.evidence.iter().any(|reason| reason.by == "rpc.probe"));
+    let plain = judged(&[udp_frame(CLIENT, SERVER, &rpc_call(1, 100_000, 2, 0))]);
+    assert_eq!((only(&plain).class, only(&plain).state), (Class::Custom, State::Unanswered));
 }
 
 #[test]
@@ -295,9 +297,14 @@ fn a_first_fragment_names_the_flow() {
     let datagram = forge::udp(40_000, 817, &rpc_call(1, 100_003, 3, 6));
     let first = forge::ethernet(0x0800, &forge::ipv4(17, forge::host(1), forge::host(2), 0x2000, &datagram));
     let later = forge::ethernet(0x0800, &forge::ipv4(17, forge::host(1), forge::host(2), 0x0010, &[7; 100]));
-    let report = judged(&[first, later]);
-    assert_eq!(only(&report).rpc[0].name, "nfs");
-    assert_eq!(report.totals.skipped.get("later fragment"), Some(&1));
+    let orphan = forge::ethernet(0x0800, &forge::ipv4(17, forge::host(3), forge::host(2), 0x0010, &[7; 100]));
+    for order in [[&first, &later, &orphan], [&later, &orphan, &first]] {
+        let report = judged(&order.map(Clone::clone));
+        let finding = only(&report);
+        assert_eq!((finding.rpc[0].name.as_str(), finding.packets), ("nfs", 2));
+        assert_eq!(finding.bytes, (first.len() + later.len()) as u64);
+        assert_eq!((report.totals.observed, report.totals.skipped.get("later fragment")), (2, Some(&1)));
+    }
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use super::progress::Progress;
 use super::{Common, Status};
 use crate::class::Class;
+use crate::judge::Options;
 use crate::output::{json, table};
 use crate::port::{PortSet, Scope, Transport, WELL_KNOWN_END};
 use crate::registry::Registry;
-use crate::report::{Report, Status as InputStatus, report};
+use crate::report::{Report, Status as InputStatus, report_with};
 use crate::scan::{self, Scan};
 use crate::source::BytesRead;
 use crate::table::MAX_FLOWS;
@@ -49,6 +50,9 @@ pub struct Read {
     /// Threads to read with; the report is the same for any number
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
+    /// Show passwords that were captured; without it the report says that one was seen
+    #[arg(long)]
+    show_secrets: bool,
     /// No progress and no messages on stderr
     #[arg(short, long)]
     quiet: bool,
@@ -114,7 +118,8 @@ impl Read {
         let nothing_read = scanned.inputs.iter().all(|input| input.status == InputStatus::Unreadable);
         let partial =
             !scanned.errors.is_empty() || scanned.inputs.iter().any(|input| input.status != InputStatus::Complete);
-        let report = report(&scanned.table, scanned.inputs, &registry);
+        let options = Options { show_secrets: self.show_secrets };
+        let report = report_with(&scanned.table, scanned.inputs, &registry, options);
         for (path, mut file) in outputs {
             self.write(&report, format_of(&path)?, false, &mut file)
                 .and_then(|()| file.flush())

@@ -1,66 +1,97 @@
 //! What a portmapper or NetInfo's binder gave away: which program is behind which port, from calls and their answers,
 //! wherever each was seen. Knows no verdict.
 
-use crate::flow::{Flow, FlowKey, Half};
+use super::dialogue::Answered;
 use crate::frame::Stamp;
 use crate::port::Transport;
-use crate::signature::Payload;
-use crate::signature::portmap::{Binding, Question};
-use crate::signature::rpc::{self, Body, Outcome};
-use std::collections::{BTreeMap, HashMap};
+use crate::signature::netinfo;
+use crate::signature::portmap::{self, Binding, Question};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// RPC messages that are read from one opening.
-const MAX_MESSAGES: usize = 1024;
 /// Different programs that are kept for one port.
 const MAX_HISTORY: usize = 16;
+/// Times at which a program is known to be gone.
+const MAX_REMOVALS: usize = 16;
 
 /// Something that was learnt of a port, and how.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Learnt {
-    /// When and where the answer was seen.
+    /// When and where the first answer that says so was seen.
     pub stamp: Stamp,
     pub binding: Binding,
     /// The procedure that was asked.
     pub by: &'static str,
     /// Who answered.
     pub from: IpAddr,
+    /// The last answer that says so.
+    pub last: Stamp,
 }
+
+type Place = (IpAddr, Transport, u16);
+type Program = (IpAddr, Transport, u32, u32);
 
 /// Every port that was given away, each with its history, the earliest first.
 #[derive(Clone, Debug, Default)]
-pub struct Bindings(BTreeMap<(IpAddr, Transport, u16), Vec<Learnt>>);
+pub struct Bindings {
+    ports: BTreeMap<Place, Vec<Learnt>>,
+    /// When an answer said that nobody serves a program any more.
+    removals: BTreeMap<Program, Vec<Stamp>>,
+}
+
+/// Whether a call's answer may give a port away.
+#[must_use]
+pub fn is_of_interest(program: u32) -> bool {
+    matches!(program, portmap::PORTMAPPER | netinfo::BINDER)
+}
 
 impl Bindings {
-    /// Learns from a conversation; what both sides said is read whoever is taken for the server.
-    pub fn read(&mut self, key: &FlowKey, flow: &Flow) {
-        for server in [0, 1] {
-            let questions = questions(&flow.halves[1 - server], key.transport);
-            if questions.is_empty() {
+    /// Learns from calls and their answers.
+    #[must_use]
+    pub fn of_answers(answers: &[Answered]) -> Self {
+        let mut bindings = Bindings::default();
+        for answer in answers {
+            let call = &answer.call;
+            let Some(question) = Question::of(call.program, call.version, call.procedure, &answer.arguments) else {
                 continue;
-            }
-            let from = key.ends[server].address;
-            for (xid, stamp, result) in answers(&flow.halves[server], key.transport) {
-                let Some(question) = questions.get(&xid) else { continue };
-                for binding in question.learn(&result, key.transport) {
-                    self.add(Learnt { stamp, binding, by: question.name(), from });
-                }
+            };
+            for binding in question.learn(&answer.result, answer.transport) {
+                bindings.add(Learnt {
+                    stamp: answer.stamp,
+                    binding,
+                    by: question.name(),
+                    from: answer.from.address,
+                    last: answer.stamp,
+                });
             }
         }
+        bindings
     }
 
     fn add(&mut self, learnt: Learnt) {
-        if learnt.binding.port == 0 {
+        let address = learnt.binding.address.unwrap_or(learnt.from);
+        let binding = &learnt.binding;
+        if binding.port == 0 {
+            let removals =
+                self.removals.entry((address, binding.transport, binding.program, binding.version)).or_default();
+            removals.push(learnt.stamp);
+            removals.sort_unstable();
+            removals.truncate(MAX_REMOVALS);
             return;
         }
-        let address = learnt.binding.address.unwrap_or(learnt.from);
-        let history = self.0.entry((address, learnt.binding.transport, learnt.binding.port)).or_default();
+        let history = self.ports.entry((address, binding.transport, binding.port)).or_default();
         let same = |known: &Learnt| {
-            (known.binding.program, known.binding.version) == (learnt.binding.program, learnt.binding.version)
+            (known.binding.program, known.binding.version, &known.binding.domain)
+                == (binding.program, binding.version, &binding.domain)
         };
         match history.iter_mut().find(|known| same(known)) {
-            Some(known) if *known <= learnt => {}
-            Some(known) => *known = learnt,
+            Some(known) => {
+                let last = known.last.max(learnt.last);
+                if learnt < *known {
+                    *known = learnt;
+                }
+                known.last = last;
+            }
             None => history.push(learnt),
         }
         history.sort();
@@ -70,58 +101,15 @@ impl Bindings {
     /// What was learnt of a port.
     #[must_use]
     pub fn of(&self, address: IpAddr, transport: Transport, port: u16) -> &[Learnt] {
-        self.0.get(&(address, transport, port)).map_or(&[], Vec::as_slice)
+        self.ports.get(&(address, transport, port)).map_or(&[], Vec::as_slice)
     }
-}
 
-/// The questions that one side asked, by transaction id.
-fn questions(half: &Half, transport: Transport) -> HashMap<u32, Question> {
-    let mut questions = HashMap::new();
-    each_message(half, transport, |_, message, body| {
-        if let Body::Call(call) = message.body
-            && !call.cut
-            && let Some(question) = Question::of(call.program, call.version, call.procedure, body)
-        {
-            questions.entry(message.xid).or_insert(question);
-        }
-    });
-    questions
-}
-
-/// The successful replies of one side: transaction id, place, result.
-fn answers(half: &Half, transport: Transport) -> Vec<(u32, Stamp, Vec<u8>)> {
-    let mut answers = Vec::new();
-    each_message(half, transport, |stamp, message, body| {
-        if message.body == Body::Reply(Outcome::Success) {
-            answers.push((message.xid, stamp, body.to_vec()));
-        }
-    });
-    answers
-}
-
-/// Every message of an opening: each datagram for itself, segments put together.
-fn each_message(half: &Half, transport: Transport, mut take: impl FnMut(Stamp, rpc::Message, &[u8])) {
-    match transport {
-        Transport::Udp => {
-            for chunk in half.opening.chunks() {
-                let payload = Payload { transport, bytes: &chunk.bytes, wire_len: chunk.wire_len as usize };
-                rpc::with_bodies(&payload).for_each(|(message, body)| take(chunk.stamp, message, body));
-            }
-        }
-        Transport::Tcp => {
-            let stream = half.opening.stream(half.start.map(|(_, sequence)| sequence));
-            let payload = Payload { transport, bytes: &stream.bytes, wire_len: stream.bytes.len() };
-            let seen = half.remote_calls.as_deref();
-            for (message, body) in rpc::with_bodies(&payload).take(MAX_MESSAGES) {
-                // Where its own segment was seen, if it began one.
-                let own = seen.and_then(|seen| match message.body {
-                    Body::Call(_) => seen.calls.get(&message.xid)?.first.map(|(stamp, _)| stamp),
-                    Body::Reply(_) => seen.replies.get(&message.xid)?.first.map(|(stamp, _)| stamp),
-                });
-                if let Some(stamp) = own.or_else(|| stream.seen(0)) {
-                    take(stamp, message, body);
-                }
-            }
-        }
+    /// When it was said that nobody serves this program there any more, after it was last said who does.
+    #[must_use]
+    pub fn removed(&self, learnt: &Learnt) -> Option<Stamp> {
+        let binding = &learnt.binding;
+        let address = binding.address.unwrap_or(learnt.from);
+        let removals = self.removals.get(&(address, binding.transport, binding.program, binding.version))?;
+        removals.iter().copied().find(|removal| *removal > learnt.last)
     }
 }

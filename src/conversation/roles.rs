@@ -1,7 +1,7 @@
 //! Who serves and who asks, and on what basis that is told. Judges nothing else.
 
 use super::{Bindings, Found, Traffic};
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Named};
 use crate::frame::Stamp;
 use crate::port::{Scope, Transport, WELL_KNOWN_END};
 use crate::signature::{self, Sender};
@@ -65,9 +65,7 @@ pub(super) fn tell(
     if let Some(server) = decide(handshake) {
         return (server, Basis::Handshake);
     }
-    let messages =
-        |half: &Traffic| half.remote_calls.as_ref().map_or((0, 0), |calls| (calls.call_messages, calls.reply_messages));
-    let rpc = [0, 1].map(|side| messages(&halves[1 - side]).0 + messages(&halves[side]).1);
+    let rpc = rpc_points(halves);
     if let Some(server) = decide(rpc) {
         return (server, Basis::RpcCall);
     }
@@ -109,6 +107,27 @@ pub(super) fn tell(
     }
     let likely = [0, 1].map(|side| port_likelihood(key, side, scope));
     decide(likely).map_or((second.unwrap_or(0), Basis::EarliestPacket), |server| (server, Basis::Port))
+}
+
+/// RPC messages that speak for each side as the server: calls that it gets and replies that it sends. An NFSv4 server
+/// calls its client back (RFC 7530, section 3.4): those calls, and the replies to them, speak for the caller.
+fn rpc_points(halves: &[Traffic; 2]) -> [u64; 2] {
+    let counts = |side: usize| {
+        let Some(seen) = halves[side].remote_calls.as_deref() else { return (0, 0, 0) };
+        let back: u64 =
+            seen.procedures.iter().filter(|(named, _)| is_callback(named)).map(|(_, seen)| seen.count).sum();
+        (seen.call_messages.saturating_sub(back), back, seen.reply_messages)
+    };
+    let [a, b] = [counts(0), counts(1)];
+    let points = |mine: (u64, u64, u64), theirs: (u64, u64, u64)| theirs.0 + mine.1 + mine.2.saturating_sub(theirs.1);
+    [points(a, b), points(b, a)]
+}
+
+/// Whether a call is one with which an NFSv4.0 server calls its client back: a transient program of one version with the
+/// two procedures `CB_NULL` and `CB_COMPOUND`.
+#[must_use]
+pub fn is_callback(named: &Named) -> bool {
+    matches!(named.program, 0x4000_0000..=0x4000_ffff) && matches!(named.version, 1 | 4) && named.procedure <= 1
 }
 
 /// How likely a service has this port, if nothing else is known: a port that is known for servers, a well-known port

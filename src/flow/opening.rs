@@ -5,16 +5,42 @@ use crate::frame::Stamp;
 use crate::merge::Merge;
 use crate::packet::{Packet, flag};
 
-/// What an opening may cost, in bytes: enough for a TLS hello with its certificate, for the first calls of an RPC
-/// session, or for sixty segments of a few bytes.
-const BUDGET: usize = 4096;
 /// What a chunk costs beside its bytes.
 const OVERHEAD: usize = 64;
-/// The most that is kept of one payload.
-const MAX_CHUNK: usize = 2048;
-/// The same where every answer counts: a portmapper's list of 500 services, in one datagram or over several segments.
-const LARGE_BUDGET: usize = 32 * 1024;
-const LARGE_CHUNK: usize = 16 * 1024;
+
+/// How much an opening may hold: its budget, and the most of one payload, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Size {
+    /// Enough for a TLS hello with its certificate, for the first calls of an RPC session, or for sixty segments of a few
+    /// bytes.
+    #[default]
+    Ordinary,
+    /// Where every answer counts: a portmapper's list of 500 services, in one datagram or over several segments.
+    Large,
+    /// For small segments only: a thousand of them hold what a stream in crumbs says.
+    Crumbs,
+}
+
+impl Size {
+    const fn budget(self) -> usize {
+        match self {
+            Size::Ordinary => 4096,
+            Size::Large => 32 * 1024,
+            Size::Crumbs => 64 * 1024,
+        }
+    }
+
+    const fn chunk(self) -> usize {
+        match self {
+            Size::Ordinary => 2048,
+            Size::Large => 16 * 1024,
+            Size::Crumbs => MAX_CRUMB,
+        }
+    }
+}
+
+/// The largest segment that counts as small.
+pub const MAX_CRUMB: usize = 128;
 
 /// One payload, or the head of a long one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,24 +65,20 @@ pub struct Opening {
     cost: usize,
     /// The last chunk's stamp once the budget is reached: what comes later is refused without a look at the chunks.
     closed: Option<Stamp>,
-    large: bool,
+    size: Size,
 }
 
 impl Opening {
-    /// Gives it the large budget. To be called for every packet of a flow, or for none.
-    pub fn enlarge(&mut self) {
-        self.large = true;
-    }
-
-    const fn budget(&self) -> usize {
-        if self.large { LARGE_BUDGET } else { BUDGET }
+    /// Gives it another size. To be called for every packet of a flow, or for none.
+    pub fn resize(&mut self, size: Size) {
+        self.size = size;
     }
 
     pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>) {
         if self.closed.is_some_and(|closed| closed <= stamp) {
             return;
         }
-        let bytes = &packet.payload[..packet.payload.len().min(if self.large { LARGE_CHUNK } else { MAX_CHUNK })];
+        let bytes = &packet.payload[..packet.payload.len().min(self.size.chunk())];
         // A SYN takes a sequence number of its own, before the data that it may carry (RFC 9293, section 3.4).
         let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence.wrapping_add((tcp.flags & flag::SYN != 0).into()));
         self.insert(Chunk { stamp, sequence, bytes: bytes.into(), wire_len: packet.payload_len });
@@ -81,12 +103,12 @@ impl Opening {
     /// Drops what comes after the budget is reached.
     fn trim(&mut self) {
         while let Some(last) = self.chunks.last()
-            && self.cost - cost(last) >= self.budget()
+            && self.cost - cost(last) >= self.size.budget()
         {
             self.cost -= cost(last);
             self.chunks.pop();
         }
-        self.closed = self.chunks.last().filter(|_| self.cost >= self.budget()).map(|last| last.stamp);
+        self.closed = self.chunks.last().filter(|_| self.cost >= self.size.budget()).map(|last| last.stamp);
     }
 
     /// In the order in which they were seen.
@@ -99,34 +121,36 @@ impl Opening {
     /// seen, otherwise from the earliest byte there is.
     #[must_use]
     pub fn stream(&self, start: Option<u32>) -> Stream {
-        let Some(first) = self.chunks.first() else { return Stream::default() };
+        self.streams(start).next().filter(|stream| stream.from_start || start.is_none()).unwrap_or_default()
+    }
+
+    /// The byte stream in pieces without gaps, by sequence number; the first begins where [`Opening::stream`] does.
+    pub fn streams(&self, start: Option<u32>) -> impl Iterator<Item = Stream> {
         // Sequence numbers wrap (RFC 9293, section 3.4): distances are taken from a base, half the space either way.
-        let base = start.map_or(first.sequence, |start| start.wrapping_add(1));
-        let distance = |chunk: &Chunk| chunk.sequence.wrapping_sub(base).cast_signed();
+        let base =
+            start.map_or_else(|| self.chunks.first().map_or(0, |first| first.sequence), |start| start.wrapping_add(1));
+        let distance = move |chunk: &Chunk| i64::from(chunk.sequence.wrapping_sub(base).cast_signed());
         let mut order: Vec<&Chunk> =
             self.chunks.iter().filter(|chunk| start.is_none() || distance(chunk) >= 0).collect();
         order.sort_by_key(|chunk| (distance(chunk), chunk.stamp));
-        let mut at = order.first().map_or(0, |chunk| if start.is_some() { 0 } else { distance(chunk) });
-        let mut stream = Stream { from_start: start.is_some(), ..Stream::default() };
-        for chunk in order {
-            let gap = i64::from(distance(chunk)) - i64::from(at);
-            if gap > 0 {
-                break;
+        let mut order = order.into_iter().peekable();
+        std::iter::from_fn(move || {
+            let first = distance(order.peek()?);
+            let mut stream = Stream { from_start: start.is_some() && first == 0, ..Stream::default() };
+            let mut at = first;
+            while let Some(chunk) = order.next_if(|chunk| distance(chunk) <= at) {
+                // Bytes that were seen before are not taken again: the first copy counts.
+                let seen = usize::try_from(at - distance(chunk)).unwrap_or(usize::MAX);
+                let Some(new) = chunk.bytes.get(seen..).filter(|new| !new.is_empty()) else { continue };
+                stream.pieces.push((stream.bytes.len(), chunk.stamp));
+                stream.bytes.extend_from_slice(new);
+                at += i64::try_from(new.len()).unwrap_or(i64::MAX);
+                if chunk.bytes.len() < chunk.wire_len as usize {
+                    break; // the rest of this segment is missing
+                }
             }
-            // Bytes that were seen before are not taken again: the first copy counts.
-            let Some(new) =
-                usize::try_from(-gap).ok().and_then(|seen| chunk.bytes.get(seen..)).filter(|new| !new.is_empty())
-            else {
-                continue;
-            };
-            stream.pieces.push((stream.bytes.len(), chunk.stamp));
-            stream.bytes.extend_from_slice(new);
-            at = at.wrapping_add(i32::try_from(new.len()).unwrap_or(i32::MAX));
-            if chunk.bytes.len() < chunk.wire_len as usize {
-                break; // the rest of this segment is missing
-            }
-        }
-        stream
+            Some(stream)
+        })
     }
 }
 
@@ -136,7 +160,7 @@ fn cost(chunk: &Chunk) -> usize {
 
 impl Merge for Opening {
     fn merge(&mut self, other: Self) {
-        self.large |= other.large;
+        self.size = self.size.max(other.size);
         other.chunks.into_iter().for_each(|chunk| self.insert(chunk));
         self.trim();
     }
@@ -204,7 +228,7 @@ mod tests {
         ) {
             let chunks: Vec<Chunk> = parts.iter().enumerate().map(|(number, &(time, sequence, len))| {
                 let stamp = Stamp { time: Timestamp(time), at: FrameRef { input: 0, number: number as u64 } };
-                Chunk { stamp, sequence, bytes: vec![0; len.min(MAX_CHUNK)].into(), wire_len: 0 }
+                Chunk { stamp, sequence, bytes: vec![0; len.min(Size::Ordinary.chunk())].into(), wire_len: 0 }
             }).collect();
             let (a, b) = chunks.split_at(cut.min(chunks.len()));
             let (a, b) = if swap { (b, a) } else { (a, b) };

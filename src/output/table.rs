@@ -265,8 +265,16 @@ impl Page<'_> {
         if totals.context_flows > 0 {
             writeln!(
                 writer,
-                "{} with a portmapper (port 111), read for context",
+                "{} with context ports (tcp 111, 512, 514, udp 111), read for what they say of others",
                 count_u64(totals.context_flows, "flow")
+            )?;
+        }
+        if let Some(flows) = totals.crumbled_flows {
+            writeln!(
+                writer,
+                "{}: not all of about {} in small segments were put together (see --max-flows)",
+                self.paint(Style::new().bold(), "MEMORY BOUND REACHED"),
+                count_u64(flows, "conversation")
             )?;
         }
         for beyond in &totals.beyond_bounds {

@@ -72,6 +72,7 @@ pub fn name(number: u32, version: u32) -> Cow<'static, str> {
 pub fn procedure_name(program: u32, version: u32, procedure: u32) -> Cow<'static, str> {
     match find(program, version).and_then(|row| row.procedure(procedure)) {
         Some(name) => Cow::Borrowed(name),
+        None if procedure == u32::MAX => Cow::Borrowed("procedure cut off"),
         None if procedure == 0 => Cow::Borrowed("NULL"), // in every program (RFC 5531, section 12.1)
         None => Cow::Owned(format!("procedure {procedure}")),
     }

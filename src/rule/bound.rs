@@ -3,8 +3,11 @@
 use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Bindings, Conversation, Learnt, Service, first_frames};
+use crate::frame::Stamp;
 use crate::registry::program;
 use crate::signature::portmap;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 pub const ABOUT: About = About {
     id: "rpc.bound",
@@ -19,11 +22,32 @@ pub fn evidence(service: &Service, flows: &[Conversation], bindings: &Bindings) 
     let first = learnt.first().filter(|learnt| learnt.binding.program != portmap::PORTMAPPER)?;
     let unseen =
         flows.iter().all(|flow| flow.from_client.captured_payload() + flow.from_server.captured_payload() == 0);
+    let mut says = format!("{}: learnt from {} by {} in {}", names(learnt), first.by, first.from, place(first.stamp));
+    // One program after another on the same port: when each was said to be there.
+    let programs: BTreeSet<u32> = learnt.iter().map(|learnt| learnt.binding.program).collect();
+    if programs.len() > 1 {
+        let history = learnt.iter().map(|learnt| {
+            let (name, by) = (program::name(learnt.binding.program, learnt.binding.version), learnt.by);
+            format!("{name} from {} ({by})", clock(learnt.stamp))
+        });
+        let _ = write!(says, "; in turn: {}", history.collect::<Vec<_>>().join(", then "));
+    }
+    let gone: Vec<String> = learnt
+        .iter()
+        .filter_map(|learnt| {
+            let removed = bindings.removed(learnt)?;
+            let name = program::name(learnt.binding.program, learnt.binding.version);
+            Some(format!("{name} v{} no longer registered at {}", learnt.binding.version, clock(removed)))
+        })
+        .collect();
+    if !gone.is_empty() {
+        let _ = write!(says, "; {}", gone.join(", "));
+    }
     Some(Evidence {
         by: ABOUT.id,
         class: Class::LegacyRpc,
         weight: if unseen { Weight::STRONG } else { Weight::NOTE },
-        says: format!("{}: learnt from {} by {}", names(learnt), first.by, first.from),
+        says,
         frames: first_frames(learnt.iter().map(|learnt| learnt.stamp)),
         attack: None,
     })
@@ -38,6 +62,22 @@ pub fn describe(service: &Service, bindings: &Bindings) -> Option<String> {
 
 fn of<'a>(service: &Service, bindings: &'a Bindings) -> &'a [Learnt] {
     bindings.of(service.end.address, service.transport, service.end.port)
+}
+
+/// `frame 12`, and of which input where that is not the first.
+fn place(stamp: Stamp) -> String {
+    match stamp.at.input {
+        0 => format!("frame {}", stamp.at.number),
+        input => format!("frame {} of input {}", stamp.at.number, input + 1),
+    }
+}
+
+/// `2026-11-23 23:54:47 UTC`; the frame where the capture has no times.
+fn clock(stamp: Stamp) -> String {
+    match stamp.time.to_string().get(..19) {
+        Some(text) => format!("{} UTC", text.replace('T', " ")),
+        None => place(stamp),
+    }
 }
 
 /// `ypserv v1, v2; NetInfo domain “network”`: in the order in which it was learnt, programs once.

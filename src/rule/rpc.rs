@@ -2,12 +2,14 @@
 
 use super::About;
 use crate::class::{Class, Evidence, Weight};
-use crate::conversation::{Conversation, first_frames};
+use crate::conversation::elsewhere::is_broadcast;
+use crate::conversation::{Conversation, Side, first_frames};
 use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
+use crate::merge::earliest;
 use crate::port::Transport;
 use crate::registry::program;
-use crate::signature::rpc::Outcome;
+use crate::signature::rpc::{Outcome, PROCEDURE_CUT};
 use crate::words::count_u64;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -36,15 +38,23 @@ pub struct Sum {
     /// Different calls; retransmissions count once while the sample of ids is whole.
     pub calls: u64,
     pub replies: u64,
+    /// The length of all replies.
+    pub reply_bytes: u64,
     pub retransmitted: u64,
     /// Calls and replies of the same id, among those kept.
     pub paired: u64,
+    /// Calls among those kept that nobody answered, and replies whose call is not there.
+    pub unanswered: u64,
+    pub unasked: u64,
     /// Calls among those kept whose full layout was seen.
     pub whole: u64,
     /// Different ids of replies among those kept.
     pub reply_ids: u64,
     /// Whether any direction had more ids than are kept.
     pub sampled: bool,
+    /// Messages that began inside a segment, and replies whose call went to another address.
+    pub resynchronised: u64,
+    pub asked_elsewhere: u64,
     pub procedures: BTreeMap<Named, (u64, Option<Stamp>)>,
     pub outcomes: BTreeMap<Outcome, u64>,
     pub pair_frames: Vec<Stamp>,
@@ -61,32 +71,47 @@ pub fn sum(flows: &[Conversation]) -> Sum {
         let asked = flow.from_client.remote_calls.as_deref().unwrap_or(&nothing);
         let answered = flow.from_server.remote_calls.as_deref().unwrap_or(&nothing);
         sum.sampled |= asked.calls.more || answered.replies.more;
-        let repeats: u64 = asked.calls.iter().map(|(_, call)| call.times.saturating_sub(1)).sum();
+        let repeats: u64 = asked.calls.iter().map(|(_, call)| u64::from(call.times.saturating_sub(1))).sum();
         sum.retransmitted += repeats;
         sum.calls += asked.call_messages - repeats.min(asked.call_messages);
         sum.replies += answered.reply_messages;
+        sum.reply_bytes += answered.reply_bytes;
+        sum.resynchronised += flow.from_client.resynchronised + flow.from_server.resynchronised;
+        sum.asked_elsewhere += flow.asked_elsewhere;
         for (xid, call) in asked.calls.iter() {
             let Some((called, _)) = call.first else { continue };
             sum.whole += u64::from(call.whole);
             sum.call_frames.push(called);
-            if let Some((replied, _)) = answered.replies.get(xid).and_then(|reply| reply.first) {
-                sum.paired += 1;
-                sum.pair_frames.extend([called, replied]);
+            match answered.replies.get(xid).and_then(|reply| reply.first) {
+                Some((replied, ..)) => {
+                    sum.paired += 1;
+                    sum.pair_frames.extend([called, replied]);
+                }
+                None => sum.unanswered += 1,
             }
         }
-        for (_, reply) in answered.replies.iter() {
+        for (xid, reply) in answered.replies.iter() {
             sum.reply_ids += 1;
-            sum.reply_frames.extend(reply.first.map(|(stamp, _)| stamp));
+            sum.unasked += u64::from(asked.calls.get(xid).is_none());
+            sum.reply_frames.extend(reply.first.map(|(stamp, ..)| stamp));
         }
         for (named, seen) in asked.procedures.iter() {
             let entry = sum.procedures.entry(*named).or_default();
-            *entry = (entry.0 + seen.count, crate::merge::earliest(entry.1, seen.first));
+            *entry = (entry.0 + seen.count, earliest(entry.1, seen.first));
         }
         for (outcome, seen) in answered.outcomes.iter() {
             *sum.outcomes.entry(*outcome).or_default() += seen.count;
         }
     }
+    // A call whose procedure the capture cut says nothing new where the same program's others are there.
+    let named: BTreeSet<(u32, u32)> =
+        sum.procedures.keys().filter(|named| !is_cut(named)).map(|named| (named.program, named.version)).collect();
+    sum.procedures.retain(|cut, _| !is_cut(cut) || !named.contains(&(cut.program, cut.version)));
     sum
+}
+
+fn is_cut(named: &Named) -> bool {
+    named.procedure == PROCEDURE_CUT
 }
 
 /// Whether the RPC messages of a conversation are more than a probe.
@@ -98,27 +123,42 @@ pub fn speaks(flow: &Conversation) -> bool {
 
 /// How sure it is that this is RPC, after section 5 of the wire facts: a full call that is answered, or two calls.
 fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
-    let only_pings = sum.procedures.keys().all(|named| named.procedure == 0);
-    // One call to a server that answers in another language is a scanner's question.
-    let spoke_otherwise = sum.replies == 0 && flows.iter().any(|flow| flow.from_server.captured_payload() > 0);
+    if sum.paired > 0 {
+        return Weight::DECISIVE;
+    }
+    if sum.calls > 0 && sum.replies == 0 {
+        // Pings alone are a scanner's question, and so is what goes to everybody.
+        let only_pings = sum.procedures.keys().all(|named| named.procedure == 0);
+        if only_pings || flows.iter().all(is_broadcast) {
+            return Weight::NOTE;
+        }
+        // One call to a server that answers in another language is a question, too; several may be RPC of which the
+        // server's side was captured in pieces.
+        let spoke_otherwise = flows.iter().any(|flow| flow.from_server.captured_payload() > 0);
+        let known = flows.iter().flat_map(|flow| &flow.seen).any(|seen| seen.from == Side::Server);
+        return match sum.whole {
+            0 | 1 if spoke_otherwise => Weight::NOTE,
+            2.. if spoke_otherwise && known => Weight::NOTE,
+            2.. if spoke_otherwise => Weight::STRONG,
+            2.. => Weight::DECISIVE,
+            1 => Weight::STRONG,
+            0 if sum.call_frames.len() >= 2 => Weight::STRONG,
+            0 => Weight::NOTE,
+        };
+    }
+    if sum.whole >= 2 {
+        return Weight::DECISIVE;
+    }
+    if sum.call_frames.len() >= 2 || sum.whole >= 1 {
+        return Weight::STRONG;
+    }
     // Datagrams of counters and zeros can read as replies; where the questions were captured and are no calls, they do.
     let unasked =
         flows.iter().all(|flow| flow.key.transport == Transport::Tcp || flow.from_client.captured_payload() == 0);
     let sent: u64 = flows.iter().map(|flow| flow.from_server.payload_packets).sum();
-    if sum.paired > 0 {
-        Weight::DECISIVE
-    } else if sum.calls > 0 && sum.replies == 0 && only_pings {
-        Weight::NOTE
-    } else if sum.whole >= 2 {
-        Weight::DECISIVE
-    } else if sum.calls > 0 && spoke_otherwise {
-        Weight::NOTE
-    } else if sum.call_frames.len() >= 2 || sum.whole >= 1 || (sum.reply_ids >= 2 && sum.replies * 2 >= sent && unasked)
-    {
-        Weight::STRONG
-    } else {
-        Weight::NOTE
-    }
+    let sent_bytes: u64 = flows.iter().map(|flow| flow.from_server.payload_bytes).sum();
+    let most = sum.replies * 2 >= sent || sum.reply_bytes * 2 >= sent_bytes;
+    if sum.reply_ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
 }
 
 pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
@@ -128,51 +168,79 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
     }
     let weight = weigh(&sum, flows);
     if weight == Weight::NOTE {
+        let to = if flows.iter().all(is_broadcast) { ", to everybody on the net" } else { ", and no reply in RPC" };
+        let says = if sum.calls == 0 {
+            format!(
+                "{} that nobody is seen to have asked for; two with different ids are needed",
+                count_u64(sum.replies, "RPC reply")
+            )
+        } else {
+            format!("{}{to}: {}", count_u64(sum.calls, "RPC call"), programs(&sum))
+        };
         return vec![Evidence {
             by: PROBED.id,
             class: Class::Custom,
             weight,
-            says: format!("{}, and no reply in RPC: {}", count_u64(sum.calls, "RPC call"), programs(&sum)),
+            says,
             frames: first_frames(sum.call_frames.iter().chain(&sum.reply_frames).copied()),
             attack: PROBED.attack,
         }];
-    }
-    let mut says = match (sum.calls, sum.replies) {
-        (0, replies) => {
-            format!("{} and no call: one direction only is in the capture", count_u64(replies, "RPC reply"))
-        }
-        (calls, 0) => format!("{} and no reply", count_u64(calls, "RPC call")),
-        (calls, replies) => {
-            let of = if sum.sampled { " of those kept" } else { "" };
-            format!(
-                "{}, {}, {} paired by transaction id{of}",
-                count_u64(calls, "RPC call"),
-                count_u64(replies, "reply"),
-                sum.paired
-            )
-        }
-    };
-    if sum.retransmitted > 0 {
-        let _ = write!(says, ", {} retransmitted", sum.retransmitted);
-    }
-    let failed: Vec<String> = sum
-        .outcomes
-        .iter()
-        .filter(|(outcome, _)| **outcome != Outcome::Success)
-        .map(|(outcome, count)| format!("{count} answered “{}”", outcome.name()))
-        .collect();
-    if !failed.is_empty() {
-        let _ = write!(says, "; {}", failed.join(", "));
     }
     let frames = [&sum.pair_frames, &sum.call_frames, &sum.reply_frames].into_iter().find(|frames| !frames.is_empty());
     vec![Evidence {
         by: VERIFIED.id,
         class: Class::LegacyRpc,
         weight,
-        says,
+        says: says(&sum),
         frames: first_frames(frames.into_iter().flatten().copied()),
         attack: None,
     }]
+}
+
+/// What was counted, in words.
+fn says(sum: &Sum) -> String {
+    let of = if sum.sampled { " of those kept" } else { "" };
+    let mut says = match (sum.calls, sum.replies) {
+        (0, replies) => {
+            format!("{} and no call: one direction only is in the capture", count_u64(replies, "RPC reply"))
+        }
+        (calls, 0) => format!("{} and no reply", count_u64(calls, "RPC call")),
+        (calls, replies) => {
+            let counts = [count_u64(calls, "RPC call"), count_u64(replies, "reply")];
+            format!("{}, {} paired by transaction id{of}", counts.join(", "), sum.paired)
+        }
+    };
+    if sum.retransmitted > 0 {
+        let _ = write!(says, ", {} retransmitted", sum.retransmitted);
+    }
+    // Where ids are a sample, it is the same sample of both directions.
+    if sum.calls > 0 && sum.replies > 0 {
+        if sum.unanswered > 0 {
+            let _ = write!(says, ", {} without a reply{of}", sum.unanswered);
+        }
+        if sum.unasked > 0 {
+            let _ = write!(says, ", {} without a call{of}", count_u64(sum.unasked, "reply"));
+        }
+    }
+    if sum.resynchronised > 0 {
+        let _ = write!(says, "; {} found inside segments, their beginning not captured in order", sum.resynchronised);
+    }
+    if sum.asked_elsewhere > 0 {
+        let _ = write!(says, "; {} asked at another address (broadcast)", sum.asked_elsewhere);
+    }
+    if sum.outcomes.contains_key(&Outcome::StartTls) {
+        says.push_str("; the server agreed to TLS, what follows is encrypted");
+    }
+    let failed: Vec<String> = sum
+        .outcomes
+        .iter()
+        .filter(|(outcome, _)| !outcome.is_success())
+        .map(|(outcome, count)| format!("{count} answered “{}”", outcome.name()))
+        .collect();
+    if !failed.is_empty() {
+        let _ = write!(says, "; {}", failed.join(", "));
+    }
+    says
 }
 
 /// What the service is, where it is RPC.
@@ -180,10 +248,11 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 pub fn describe(flows: &[Conversation]) -> Option<String> {
     let sum = sum(flows);
     (weigh(&sum, flows) >= Weight::STRONG).then(|| {
+        let tls = if sum.outcomes.contains_key(&Outcome::StartTls) { ", then TLS" } else { "" };
         if sum.procedures.is_empty() {
-            "ONC RPC, program unknown: no call was captured".to_owned()
+            format!("ONC RPC, program unknown: no call was captured{tls}")
         } else {
-            programs(&sum)
+            format!("{}{tls}", programs(&sum))
         }
     })
 }

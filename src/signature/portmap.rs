@@ -1,14 +1,14 @@
 //! The portmapper's language (RFC 1833) and that of NetInfo's binder: which answers give a port away. Reads arguments and
 //! results; knows no message header and no flow.
 
+use super::arguments::{Detail, Kind};
+use super::netinfo::{self, BINDER as NETINFO_BINDER, NETINFO};
+use super::rpc::Call;
 use super::xdr::Reader;
 use crate::port::Transport;
 use std::net::IpAddr;
 
 pub const PORTMAPPER: u32 = 100_000;
-/// `nibindd`, which tells the ports of NetInfo's domains (Libinfo-78, `nibind_prot.x`).
-pub const NETINFO_BINDER: u32 = 200_100_001;
-pub const NETINFO: u32 = 200_100_000;
 const NETINFO_VERSION: u32 = 2;
 
 /// Entries that are read from one answer.
@@ -31,6 +31,8 @@ pub enum Question {
     AddressList { program: u32, version: u32 },
     /// SET: the call itself tells the port.
     Set(Binding),
+    /// UNSET: whether a program is gone from all its ports.
+    Unset { program: u32, version: u32 },
     /// CALLIT, BCAST, INDIRECT: a program called through the portmapper.
     Forward { program: u32, version: u32, procedure: u32, universal: bool },
     /// NetInfo's GETREGISTER: the ports of a domain.
@@ -66,6 +68,7 @@ impl Question {
             Question::DumpAddresses => "rpcbind DUMP",
             Question::AddressList { .. } => "rpcbind GETADDRLIST",
             Question::Set(_) => "portmap SET",
+            Question::Unset { .. } => "portmap UNSET",
             Question::Forward { universal: false, .. } => "portmap CALLIT",
             Question::Forward { universal: true, .. } => "rpcbind INDIRECT",
             Question::Domain { .. } => "NetInfo binder GETREGISTER",
@@ -80,6 +83,7 @@ impl Question {
         let mut reader = Reader::new(arguments);
         match (program, version, procedure) {
             (PORTMAPPER, 2, 1) => Some(Question::Set(mapping(&mut reader)?)),
+            (PORTMAPPER, 2..=4, 2) => Some(Question::Unset { program: reader.word()?, version: reader.word()? }),
             (PORTMAPPER, 2, 3) => {
                 let (program, version, protocol) = (reader.word()?, reader.word()?, reader.word()?);
                 Some(Question::Port { program, version, transport: Some(transport(protocol)?), universal: false })
@@ -157,6 +161,11 @@ impl Question {
             }
             // Whether it was accepted is the answer.
             Question::Set(told) => learnt.extend((reader.word() == Some(1)).then(|| told.clone())),
+            Question::Unset { program, version } => {
+                if reader.word() == Some(1) {
+                    learnt.extend(Transport::ALL.map(|transport| binding(*program, *version, transport, 0)));
+                }
+            }
             Question::Forward { program, version, universal, .. } => {
                 let place = if *universal {
                     reader.opaque(MAX_STRING).and_then(universal_address)
@@ -195,6 +204,17 @@ impl Question {
         }
         learnt
     }
+}
+
+/// What CALLIT, BCAST and INDIRECT are to call: program, version and procedure by number; of NetInfo's BIND, the domain.
+pub(super) fn forwarded(call: &Call, arguments: &[u8]) -> Option<Detail> {
+    let forwards = call.procedure == 5 || (call.version == 4 && call.procedure == 10);
+    let mut reader = forwards.then(|| Reader::new(arguments))?;
+    let (program, version, procedure) = (reader.word()?, reader.word()?, reader.word()?);
+    let inner = Call { program, version, procedure, cut: false };
+    let asked = (program == NETINFO_BINDER).then(|| netinfo::detail(&inner, reader.rest().get(4..)?)).flatten();
+    let within = asked.map_or_else(String::new, |detail| format!("domain “{}” {}", detail.what, detail.within));
+    Some(Detail::new(Kind::Forwarded, format!("{program} {version} {procedure}").as_bytes(), within.as_bytes()))
 }
 
 /// Program, version, protocol, port (RFC 1833, section 3.1).

@@ -6,26 +6,49 @@ use super::{Payload, Sender, Signature};
 use crate::class::{Class, Weight};
 use crate::port::Transport;
 use crate::registry::program;
+use memchr::memmem::{FindIter, Finder};
+use std::sync::LazyLock;
 
 /// No credential or verifier is longer (RFC 5531, section 8.2).
 const MAX_AUTH: usize = 400;
+/// The longest machine name in a credential (RFC 5531, appendix A).
+const MAX_MACHINE: usize = 255;
 /// Programs count their versions from 1; the largest in use are `GlusterFS`'s 330 and 400, and nmap asks for 104316 on
 /// purpose to be refused.
 const MAX_VERSION: u32 = 1024;
-const NMAP_VERSION: u32 = 104_316;
+pub const NMAP_VERSION: u32 = 104_316;
 const MAX_PROCEDURE: u32 = 1024;
+/// Stands for a procedure that the capture cut off.
+pub const PROCEDURE_CUT: u32 = u32::MAX;
 /// The largest record that is believed: an NFS write of 1 MiB with its headers is normal, 32 MiB is no RPC.
 const MAX_RECORD: usize = 32 << 20;
+/// The same where a record is looked for inside a segment and nothing before it says that one begins there.
+const MAX_RECORD_INSIDE: usize = 4 << 20;
 /// The smallest message: a denied reply with an authentication error.
 const MIN_MESSAGE: usize = 20;
 /// Fragments of one record that are followed within one payload.
 const MAX_FRAGMENTS: usize = 64;
+/// Places of one payload that look like a call or a reply and are tried.
+const MAX_TRIES: usize = 64;
+
+/// Message type and RPC version of a call.
+static CALL_WORDS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0, 0, 0, 0, 0, 0, 2]));
+/// Message type, acceptance, empty verifier and status of a successful reply.
+static REPLY_WORDS: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+/// Bytes of a record before those words: the mark and the transaction id.
+const BEFORE_WORDS: usize = 8;
 
 /// What an RPC message says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
     pub xid: u32,
     pub body: Body,
+    /// Its length as sent, in bytes, without the record mark; of the first fragment where it has several.
+    pub length: u32,
+    /// Found inside a segment, and neither before nor behind it stands another record: it counts only where a message
+    /// of the other direction has the same transaction id.
+    pub inside: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +61,25 @@ pub enum Body {
 pub struct Call {
     pub program: u32,
     pub version: u32,
+    /// [`PROCEDURE_CUT`] where the capture ends before it.
     pub procedure: u32,
-    /// The credential's flavor (RFC 5531, section 8.1).
-    pub flavor: u32,
     /// The capture ends before the credential does, so the layout was checked only up to there.
     pub cut: bool,
+}
+
+/// Who a call says that it comes from (RFC 5531, section 8; RFC 2203; RFC 9289).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Credential<'a> {
+    #[default]
+    None,
+    /// `AUTH_SYS`. The name need not be printable: NetInfo puts a password there, every bit inverted.
+    System { machine: &'a [u8], uid: u32, gid: u32 },
+    /// `RPCSEC_GSS`: control procedure and service.
+    Gss { procedure: u32, service: u32 },
+    /// `AUTH_TLS`: asks for TLS on this connection.
+    Tls,
+    /// Another flavor, by its number.
+    Other(u32),
 }
 
 /// How a call was answered (RFC 5531, section 9).
@@ -50,6 +87,8 @@ pub struct Call {
 pub enum Outcome {
     #[default]
     Success,
+    /// Accepted, with the verifier `STARTTLS` (RFC 9289, section 4.1): TLS follows.
+    StartTls,
     ProgramUnavailable,
     ProgramMismatch,
     ProcedureUnavailable,
@@ -60,10 +99,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const COUNT: usize = 9;
+
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Outcome::Success => "success",
+            Outcome::StartTls => "STARTTLS",
             Outcome::ProgramUnavailable => "program unavailable",
             Outcome::ProgramMismatch => "version mismatch",
             Outcome::ProcedureUnavailable => "procedure unavailable",
@@ -73,42 +115,117 @@ impl Outcome {
             Outcome::AuthError => "authentication error",
         }
     }
+
+    /// Whether the call was carried out.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self, Outcome::Success | Outcome::StartTls)
+    }
 }
 
-/// The RPC messages that begin in a payload: one in a datagram, any number in a segment that begins with a record.
+/// A message with what it carries, as far as that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    pub message: Message,
+    pub credential: Credential<'a>,
+    /// A call's arguments, a reply's result.
+    pub content: &'a [u8],
+    /// Where the message begins in the payload, at its transaction id.
+    pub at: usize,
+}
+
+/// The RPC messages that begin in a payload: one in a datagram, any number in a segment.
 pub fn messages<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Message> + use<'a> {
-    with_bodies(payload).map(|(message, _)| message)
+    found(payload).map(|found| found.message)
 }
 
-/// The same, each with what follows its header as far as it is there: a call's arguments, a reply's result.
-pub fn with_bodies<'a>(payload: &Payload<'a>) -> impl Iterator<Item = (Message, &'a [u8])> + use<'a> {
-    let mut records = Records::new(payload);
-    std::iter::from_fn(move || records.next_message())
+/// The same, each with its credential and with what follows its header.
+///
+/// A segment is expected to begin with a record. Where it does not, or where the records in it end, records are looked
+/// for further on: see [`Message::inside`].
+pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use<'a> {
+    let missing = payload.wire_len.saturating_sub(payload.bytes.len());
+    let (bytes, transport) = (payload.bytes, payload.transport);
+    let mut records = Records { bytes, at: Some(0), places: None, tries: 0 };
+    let mut datagram = Some(bytes);
+    std::iter::from_fn(move || match transport {
+        Transport::Udp => datagram.take().and_then(|bytes| message(bytes, bytes.len() + missing)),
+        Transport::Tcp => records.next_message(),
+    })
 }
 
-/// Walks the records of a payload. Stops for good at the first thing that is no RPC.
+/// Walks the records of a segment.
 struct Records<'a> {
-    transport: Transport,
-    rest: Option<&'a [u8]>,
-    /// Bytes of `rest` that were sent but not captured.
-    missing: usize,
+    bytes: &'a [u8],
+    /// Where the next record begins, if one does.
+    at: Option<usize>,
+    /// Where the words of calls and of replies stand, once they are looked for.
+    places: Option<[Places<'a>; 2]>,
+    tries: usize,
 }
 
-impl<'a> Records<'a> {
-    fn new(payload: &Payload<'a>) -> Self {
-        Records {
-            transport: payload.transport,
-            rest: Some(payload.bytes),
-            missing: payload.wire_len.saturating_sub(payload.bytes.len()),
-        }
+struct Places<'a> {
+    all: FindIter<'a, 'static>,
+    next: Option<usize>,
+}
+
+impl<'a> Places<'a> {
+    fn new(finder: &'static Finder<'static>, bytes: &'a [u8]) -> Self {
+        let mut all = finder.find_iter(bytes);
+        let next = all.next();
+        Places { all, next }
     }
 
-    fn next_message(&mut self) -> Option<(Message, &'a [u8])> {
-        let bytes = self.rest.take()?;
-        if self.transport == Transport::Udp {
-            return message(bytes, bytes.len() + self.missing);
+    /// The first place from `from` on.
+    fn from(&mut self, from: usize) -> Option<usize> {
+        while self.next.is_some_and(|next| next < from) {
+            self.next = self.all.next();
         }
-        let (mut last, mut fragment, mut rest) = record_mark(bytes)?;
+        self.next
+    }
+}
+
+/// A message and where the record behind it begins, where that is within the payload.
+type Step<'a> = (Found<'a>, Option<usize>);
+
+impl<'a> Records<'a> {
+    fn next_message(&mut self) -> Option<Found<'a>> {
+        let at = self.at.take()?;
+        if let Some((found, next)) = self.record(at, MAX_RECORD) {
+            self.at = next;
+            return Some(found);
+        }
+        let mut from = at;
+        while self.tries < MAX_TRIES {
+            let place = self.place(from)?;
+            self.tries += 1;
+            let at = place - BEFORE_WORDS;
+            if self.bytes[at] >> 7 == 1
+                && let Some((mut found, next)) = self.record(at, MAX_RECORD_INSIDE)
+            {
+                // Another record where this one ends: then both are what they seem.
+                let chained = next.is_some_and(|next| self.record(next, MAX_RECORD).is_some());
+                found.message.inside = !chained;
+                self.at = next;
+                return Some(found);
+            }
+            from = at + 1;
+        }
+        None
+    }
+
+    /// Where the next call or reply may have its words, if a record can begin from `from` on.
+    fn place(&mut self, from: usize) -> Option<usize> {
+        let bytes = self.bytes;
+        let places =
+            self.places.get_or_insert_with(|| [Places::new(&CALL_WORDS, bytes), Places::new(&REPLY_WORDS, bytes)]);
+        let [calls, replies] = places.each_mut().map(|places| places.from(from + BEFORE_WORDS));
+        crate::merge::earliest(calls, replies)
+    }
+
+    /// The message in the record at this place.
+    fn record(&self, at: usize, max: usize) -> Option<Step<'a>> {
+        let (mut last, mut fragment, mut rest) = record_mark(self.bytes.get(at..)?)?;
         // Fragments of length nothing are legal and carry nothing (RFC 5531, section 11).
         for _ in 0..MAX_FRAGMENTS {
             if fragment > 0 || last {
@@ -116,26 +233,26 @@ impl<'a> Records<'a> {
             }
             (last, fragment, rest) = record_mark(rest)?;
         }
-        if !(MIN_MESSAGE..=MAX_RECORD).contains(&fragment) {
+        if !(MIN_MESSAGE..=max).contains(&fragment) {
             return None;
         }
+        let start = self.bytes.len() - rest.len();
         let here = &rest[..rest.len().min(fragment)];
-        let found = message(here, fragment)?;
-        self.rest = after(last, rest.get(fragment..));
-        Some(found)
+        let found = Found { at: start, ..message(here, fragment)? };
+        Some((found, self.after(last, start + fragment)))
     }
-}
 
-/// The bytes after a record whose first fragment ends at `rest`.
-fn after(mut last: bool, mut rest: Option<&[u8]>) -> Option<&[u8]> {
-    for _ in 0..MAX_FRAGMENTS {
-        if last {
-            return rest.filter(|rest| !rest.is_empty());
+    /// Where the record after this one begins: its first fragment ends at `end`.
+    fn after(&self, mut last: bool, mut end: usize) -> Option<usize> {
+        for _ in 0..MAX_FRAGMENTS {
+            if last {
+                return (end < self.bytes.len()).then_some(end);
+            }
+            let (is_last, fragment, _) = record_mark(self.bytes.get(end..)?)?;
+            (last, end) = (is_last, end + 4 + fragment);
         }
-        let (is_last, fragment, tail) = record_mark(rest?)?;
-        (last, rest) = (is_last, tail.get(fragment..));
+        None
     }
-    None
 }
 
 /// Whether this fragment is the record's last, its length, and what follows the mark (RFC 5531, section 11).
@@ -146,50 +263,103 @@ fn record_mark(bytes: &[u8]) -> Option<(bool, usize, &[u8])> {
 }
 
 /// A message by its full layout; `wire_len` is its length as sent.
-fn message(bytes: &[u8], wire_len: usize) -> Option<(Message, &[u8])> {
+fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
     let mut reader = Reader::new(bytes);
     let xid = reader.word()?;
-    let body = match reader.word()? {
-        0 => Body::Call(call(&mut reader, wire_len - bytes.len().min(wire_len))?),
-        1 => Body::Reply(reply(&mut reader)?),
+    let (body, credential) = match reader.word()? {
+        0 => {
+            let (call, credential) = call(&mut reader, wire_len - bytes.len().min(wire_len))?;
+            (Body::Call(call), credential)
+        }
+        1 => (Body::Reply(reply(&mut reader)?), Credential::None),
         _ => return None,
     };
-    Some((Message { xid, body }, reader.rest()))
+    let length = u32::try_from(wire_len).unwrap_or(u32::MAX);
+    Some(Found { message: Message { xid, body, length, inside: false }, credential, content: reader.rest(), at: 0 })
 }
 
 /// Signature C: version 2, a program in the useful range, plausible version and procedure, known flavors, lengths that fit.
-fn call(reader: &mut Reader<'_>, missing: usize) -> Option<Call> {
+fn call<'a>(reader: &mut Reader<'a>, missing: usize) -> Option<(Call, Credential<'a>)> {
     if reader.word()? != 2 {
         return None;
     }
-    let (program, version, procedure) = (reader.word()?, reader.word()?, reader.word()?);
-    let plausible = (1..0x6000_0000).contains(&program)
-        && (version <= MAX_VERSION || version == NMAP_VERSION)
-        && procedure <= MAX_PROCEDURE;
+    let (program, version) = (reader.word()?, reader.word()?);
+    let procedure = match reader.word() {
+        // What is there of it must be the beginning of a small number.
+        None if missing > 0 && reader.rest().iter().all(|&byte| byte == 0) => PROCEDURE_CUT,
+        word => word.filter(|&word| word <= MAX_PROCEDURE)?,
+    };
+    let plausible = (1..0x6000_0000).contains(&program) && (version <= MAX_VERSION || version == NMAP_VERSION);
     if !plausible {
         return None;
     }
-    let call = |flavor, cut| Some(Call { program, version, procedure, flavor, cut });
+    let cut = |credential| Some((Call { program, version, procedure, cut: true }, credential));
+    if procedure == PROCEDURE_CUT {
+        return cut(Credential::None);
+    }
     // A credential and a verifier; where the capture ends inside them, what is there must still fit.
-    let mut flavors = [0; 2];
-    for flavor in &mut flavors {
+    let mut credential = None;
+    for _ in 0..2 {
+        let known = credential.unwrap_or_default();
         let left = reader.rest().len();
-        match reader.word() {
-            None if missing > 0 && left < 4 => return call(flavors[0], true),
-            word => *flavor = word.filter(|&word| is_flavor(word))?,
-        }
+        let flavor = match reader.word() {
+            None if missing > 0 && left < 4 => return cut(known),
+            word => word.filter(|&word| is_flavor(word))?,
+        };
         let mut ahead = *reader;
         let len = match ahead.word() {
-            None if missing > 0 => return call(flavors[0], true),
+            None if missing > 0 => return cut(known),
             len => len.map(|len| len as usize).filter(|&len| len <= MAX_AUTH)?,
         };
         match reader.opaque(MAX_AUTH) {
-            Some(_) => {}
-            None if ahead.rest().len() < len.next_multiple_of(4) && missing > 0 => return call(flavors[0], true),
+            Some(body) => {
+                credential.get_or_insert_with(|| read_credential(flavor, body));
+            }
+            None if ahead.rest().len() < len.next_multiple_of(4) && missing > 0 => return cut(known),
             None => return None,
         }
     }
-    call(flavors[0], false)
+    Some((Call { program, version, procedure, cut: false }, credential.unwrap_or_default()))
+}
+
+/// What a credential says; one whose body does not fit its flavor counts as that flavor alone.
+fn read_credential(flavor: u32, body: &[u8]) -> Credential<'_> {
+    let mut reader = Reader::new(body);
+    let mut system = || {
+        reader.word()?; // an arbitrary stamp
+        let machine = reader.opaque(MAX_MACHINE)?;
+        Some(Credential::System { machine, uid: reader.word()?, gid: reader.word()? })
+    };
+    match flavor {
+        0 => Credential::None,
+        1 => system().unwrap_or(Credential::Other(1)),
+        6 => {
+            let mut word = || reader.word().unwrap_or_default();
+            let (_version, procedure, _sequence) = (word(), word(), word());
+            Credential::Gss { procedure, service: word() }
+        }
+        7 => Credential::Tls,
+        other => Credential::Other(other),
+    }
+}
+
+/// The name of a credential's flavor.
+#[must_use]
+pub const fn flavor_name(flavor: u32) -> &'static str {
+    match flavor {
+        0 => "AUTH_NONE",
+        1 => "AUTH_SYS",
+        2 => "AUTH_SHORT",
+        3 => "AUTH_DH",
+        4 => "AUTH_KERB",
+        5 => "AUTH_RSA",
+        6 => "RPCSEC_GSS",
+        7 => "AUTH_TLS",
+        300_001 => "GSSAPI",
+        390_003..=390_005 => "Kerberos 5 by pseudo-flavor",
+        390_039 => "GlusterFS credential",
+        _ => "pseudo-flavor",
+    }
 }
 
 /// Signature R2: an accepted reply with a proper verifier and status, or a denied one of exactly its layout.
@@ -197,8 +367,9 @@ fn reply(reader: &mut Reader<'_>) -> Option<Outcome> {
     match reader.word()? {
         0 => {
             reader.word().filter(|&word| is_flavor(word))?;
-            reader.opaque(MAX_AUTH)?;
+            let verifier = reader.opaque(MAX_AUTH)?;
             Some(match reader.word()? {
+                0 if verifier == b"STARTTLS" => Outcome::StartTls,
                 0 => Outcome::Success,
                 1 => Outcome::ProgramUnavailable,
                 2 => {
@@ -226,7 +397,7 @@ const fn is_flavor(flavor: u32) -> bool {
 }
 
 fn describe(payload: &Payload<'_>, wanted: fn(&Body) -> bool) -> Option<String> {
-    let first = messages(payload).next().filter(|message| wanted(&message.body))?;
+    let first = messages(payload).next().filter(|message| wanted(&message.body) && !message.inside)?;
     Some(match first.body {
         Body::Call(call) => format!(
             "{} v{} {}",

@@ -1,0 +1,49 @@
+//! Connections that run back from a server to its client, so that the client's port looks like a service: callbacks of
+//! NFSv4.0, and the channel for standard error that rsh and rexec ask for. Judges nothing else.
+
+use super::{Conversation, is_callback};
+use crate::flow::{Flow, FlowKey};
+use crate::packet::Endpoint;
+use crate::port::Transport;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Where NFS servers listen; the callback does not say on which port its sender serves.
+const NFS: u16 = 2049;
+/// rexec and rsh.
+const REMOTE_SHELLS: [u16; 2] = [512, 514];
+
+/// Which port a client told its server to connect back to: (client, server, the client's port), and the server's port.
+#[derive(Clone, Debug, Default)]
+pub struct Announced(BTreeMap<(IpAddr, IpAddr, u16), u16>);
+
+impl Announced {
+    /// Reads what the client says first: the port in decimal digits, and a zero byte (`rcmd`, `rexec` of 4.2BSD).
+    pub fn read(&mut self, key: &FlowKey, flow: &Flow) {
+        for server in [0, 1] {
+            let (end, client) = (key.ends[server], key.ends[1 - server]);
+            if key.transport != Transport::Tcp || !REMOTE_SHELLS.contains(&end.port) {
+                continue;
+            }
+            let half = &flow.halves[1 - server];
+            let stream = half.opening.stream(half.start.map(|(_, sequence)| sequence));
+            let digits = stream.bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+            let told = std::str::from_utf8(digits).ok().filter(|_| stream.bytes.len() > digits.len());
+            if let Some(port) = told.and_then(|text| text.parse().ok()).filter(|port| *port > 0) {
+                self.0.insert((client.address, end.address, port), end.port);
+            }
+        }
+    }
+}
+
+/// Marks a conversation that runs back to a client.
+pub fn mark(conversation: &mut Conversation, announced: &Announced) {
+    let (called, caller) = (conversation.server(), conversation.client());
+    let calls = conversation.from_client.remote_calls.as_deref();
+    let mut procedures = calls.into_iter().flat_map(|calls| calls.procedures.iter());
+    let only_callbacks = procedures.next().is_some_and(|(named, _)| is_callback(named))
+        && procedures.all(|(named, _)| is_callback(named));
+    let told = announced.0.get(&(called.address, caller.address, called.port));
+    let port = if only_callbacks { Some(NFS) } else { told.copied() };
+    conversation.back_from = port.map(|port| Endpoint { address: caller.address, port });
+}

@@ -1,0 +1,115 @@
+//! RPC calls with their arguments and the results that came back, wherever each was seen: what a few programs say is worth
+//! reading in full. Reads openings; knows no program.
+
+use crate::flow::{Flow, FlowKey, Half};
+use crate::frame::Stamp;
+use crate::packet::Endpoint;
+use crate::port::Transport;
+use crate::signature::Payload;
+use crate::signature::rpc::{self, Body, Call, Found};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// RPC messages that are read from one opening.
+const MAX_MESSAGES: usize = 1024;
+
+/// A call that was answered with success.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub call: Call,
+    pub arguments: Vec<u8>,
+    pub transport: Transport,
+    pub client: Endpoint,
+    /// Who was asked; a broadcast address, perhaps.
+    pub asked: IpAddr,
+    /// Who answered.
+    pub from: Endpoint,
+    /// When and where the answer was seen.
+    pub stamp: Stamp,
+    pub result: Vec<u8>,
+}
+
+struct Question {
+    call: Call,
+    arguments: Vec<u8>,
+    asked: IpAddr,
+}
+
+/// Every answered call of these conversations that is of interest, in no order. A call and its answer are paired by the
+/// client's endpoint and the transaction id: a call that was broadcast is answered from another address.
+pub fn answered<'a>(
+    flows: impl Iterator<Item = (&'a FlowKey, &'a Flow)> + Clone,
+    is_of_interest: impl Fn(&Call) -> bool,
+) -> Vec<Answered> {
+    let mut questions: HashMap<(Transport, Endpoint, u32), Vec<Question>> = HashMap::new();
+    for (key, flow) in flows.clone() {
+        for (side, half) in flow.halves.iter().enumerate() {
+            each_message(half, key.transport, |_, found| {
+                if let Body::Call(call) = found.message.body
+                    && !call.cut
+                    && is_of_interest(&call)
+                {
+                    let place = (key.transport, key.ends[side], found.message.xid);
+                    let asked = key.ends[1 - side].address;
+                    let question = Question { call, arguments: found.content.to_vec(), asked };
+                    let known = questions.entry(place).or_default();
+                    if !known.iter().any(|known| known.asked == asked) {
+                        known.push(question);
+                    }
+                }
+            });
+        }
+    }
+    let mut answered = Vec::new();
+    if questions.is_empty() {
+        return answered;
+    }
+    for (key, flow) in flows {
+        for (side, half) in flow.halves.iter().enumerate() {
+            let (from, client) = (key.ends[side], key.ends[1 - side]);
+            each_message(half, key.transport, |stamp, found| {
+                let Body::Reply(outcome) = found.message.body else { return };
+                let Some(known) = questions.get(&(key.transport, client, found.message.xid)) else { return };
+                // Whoever was asked, or the only one asked where that was a broadcast.
+                let question = known.iter().find(|question| question.asked == from.address);
+                let Some(question) = question.or_else(|| known.iter().min_by_key(|question| question.asked)) else {
+                    return;
+                };
+                if outcome.is_success() {
+                    answered.push(Answered {
+                        call: question.call,
+                        arguments: question.arguments.clone(),
+                        transport: key.transport,
+                        client,
+                        asked: question.asked,
+                        from,
+                        stamp,
+                        result: found.content.to_vec(),
+                    });
+                }
+            });
+        }
+    }
+    answered
+}
+
+/// Every message of an opening: each datagram for itself, segments put together.
+fn each_message(half: &Half, transport: Transport, mut take: impl FnMut(Stamp, &Found<'_>)) {
+    match transport {
+        Transport::Udp => {
+            for chunk in half.opening.chunks() {
+                let payload = Payload { transport, bytes: &chunk.bytes, wire_len: chunk.wire_len as usize };
+                rpc::found(&payload).for_each(|found| take(chunk.stamp, &found));
+            }
+        }
+        Transport::Tcp => {
+            for stream in half.opening.streams(half.start.map(|(_, sequence)| sequence)) {
+                for found in rpc::found(&Payload::whole(transport, &stream.bytes)).take(MAX_MESSAGES) {
+                    if let Some(stamp) = stream.seen(found.at) {
+                        take(stamp, &found);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Replies over UDP whose calls went elsewhere: a call that was broadcast is answered by each host from its own address,
+//! and some servers answer from another address or port than the one that was asked. Judges nothing.
+
+use super::Conversation;
+use crate::flow::CallSeen;
+use crate::packet::Endpoint;
+use crate::port::Transport;
+use std::collections::HashMap;
+
+/// Gives conversations that hold replies without calls the calls that the same client sent to others with the same
+/// transaction ids.
+pub fn pair(conversations: &mut [Conversation]) {
+    let wanting = |conversation: &Conversation| {
+        conversation.key.transport == Transport::Udp
+            && conversation.from_server.remote_calls.as_deref().is_some_and(|seen| seen.reply_messages > 0)
+    };
+    if !conversations.iter().any(wanting) {
+        return;
+    }
+    let mut asked: HashMap<(Endpoint, u32), CallSeen> = HashMap::new();
+    for conversation in conversations.iter().filter(|conversation| conversation.key.transport == Transport::Udp) {
+        let Some(calls) = conversation.from_client.remote_calls.as_deref() else { continue };
+        let replies = conversation.from_server.remote_calls.as_deref();
+        for (xid, call) in calls.calls.iter() {
+            if replies.is_none_or(|replies| replies.replies.get(xid).is_none()) {
+                let known = asked.entry((conversation.client(), *xid)).or_insert_with(|| call.clone());
+                if call.first < known.first {
+                    known.clone_from(call);
+                }
+            }
+        }
+    }
+    for conversation in conversations.iter_mut().filter(|conversation| wanting(conversation)) {
+        let client = conversation.client();
+        let Some(replies) = conversation.from_server.remote_calls.as_deref() else { continue };
+        let known = conversation.from_client.remote_calls.as_deref();
+        let found: Vec<(u32, CallSeen)> = replies
+            .replies
+            .iter()
+            .filter(|(xid, _)| known.is_none_or(|known| known.calls.get(xid).is_none()))
+            .filter_map(|(xid, _)| Some((*xid, asked.get(&(client, *xid))?.clone())))
+            .collect();
+        for (xid, call) in found {
+            conversation.asked_elsewhere += 1;
+            conversation.from_client.remote_calls.get_or_insert_default().add_call(xid, call);
+        }
+    }
+}
+
+/// Whether datagrams to this address go to more than one host: multicast, or an address that ends in 255 and never spoke.
+#[must_use]
+pub fn is_broadcast(conversation: &Conversation) -> bool {
+    let silent = conversation.from_server.packets == 0;
+    match conversation.server().address {
+        std::net::IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast() || (silent && v4.octets()[3] == 255),
+        std::net::IpAddr::V6(v6) => v6.is_multicast(),
+    }
+}

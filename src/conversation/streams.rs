@@ -1,0 +1,111 @@
+//! What only shows when the segments of a conversation are put together: greetings and RPC messages that were sent in
+//! several, and messages that begin inside a segment, which count where the other side bears them out. Judges nothing.
+
+use super::{Found, Traffic};
+use crate::flow::{Half, Opening, RemoteCalls, Stream, sightings};
+use crate::port::Transport;
+use crate::signature::Payload;
+use crate::signature::rpc::{self, Body};
+use crate::table::Crumbs;
+use std::collections::BTreeSet;
+
+/// RPC messages that are read from one stream put together.
+const MAX_MESSAGES: usize = 1024;
+
+/// Adds to both directions of a TCP conversation what their openings and small segments show.
+pub(super) fn read(
+    halves: &[Half; 2],
+    crumbs: Option<&Crumbs>,
+    traffic: &mut [Traffic; 2],
+    seen: &mut [Vec<Found>; 2],
+) {
+    for (index, half) in halves.iter().enumerate() {
+        let start = half.start.map(|(_, sequence)| sequence);
+        if half.opening.chunks().len() > 1 {
+            let stream = half.opening.stream(start);
+            read_sightings(&stream, &mut seen[index]);
+            read_records(&stream, &mut traffic[index]);
+        }
+        let small: Option<&Opening> = crumbs.map(|crumbs| &crumbs.0[index]).filter(|small| small.chunks().len() > 1);
+        for stream in small.into_iter().flat_map(|small| small.streams(start)).filter(|stream| stream.pieces.len() > 1)
+        {
+            read_records(&stream, &mut traffic[index]);
+        }
+    }
+    adopt(traffic);
+}
+
+fn read_sightings(stream: &Stream, seen: &mut Vec<Found>) {
+    let payload = Payload::whole(Transport::Tcp, &stream.bytes);
+    for (number, detail) in sightings(&payload) {
+        // Seen in its first segment already, perhaps with less detail: the stream shows all of it.
+        let first = stream.seen(0);
+        if seen.iter().any(|known| known.number == number && known.detail == detail) {
+            continue;
+        }
+        match seen.iter_mut().find(|known| known.number == number && known.first == first) {
+            Some(known) => known.detail = detail,
+            None => seen.push(Found { number, detail, count: 1, first }),
+        }
+    }
+}
+
+/// RPC messages of a stream that no single segment showed.
+fn read_records(stream: &Stream, traffic: &mut Traffic) {
+    let payload = Payload::whole(Transport::Tcp, &stream.bytes);
+    for found in rpc::found(&payload).take(MAX_MESSAGES) {
+        let message = &found.message;
+        let calls = traffic.remote_calls.get_or_insert_default();
+        let known = match message.body {
+            Body::Call(call) => calls.calls.get(&message.xid).map(|seen| seen.whole || call.cut),
+            Body::Reply(_) => calls.replies.get(&message.xid).map(|_| true),
+        };
+        // The segments that it lies in, from the one where it begins.
+        let Some(stamp) = stream.seen(found.at) else { continue };
+        match known {
+            Some(true) => {}
+            Some(false) => calls.complete(message.xid, &found),
+            None => calls.observe(stamp, &found),
+        }
+    }
+    if traffic.remote_calls.as_deref().is_some_and(|calls| *calls == RemoteCalls::default()) {
+        traffic.remote_calls = None;
+    }
+}
+
+/// Takes messages from inside segments for what they seem where the other direction has their transaction id, or where
+/// their program is called in this direction anyway. The rest is forgotten: files hold recorded RPC, too.
+fn adopt(traffic: &mut [Traffic; 2]) {
+    let ids = |half: &Traffic, calls: bool| -> BTreeSet<u32> {
+        let Some(seen) = half.remote_calls.as_deref() else { return BTreeSet::new() };
+        if calls {
+            seen.calls.iter().map(|(xid, _)| *xid).chain(seen.strays.calls.iter().map(|(xid, _)| *xid)).collect()
+        } else {
+            seen.replies.iter().map(|(xid, _)| *xid).chain(seen.strays.replies.iter().map(|(xid, _)| *xid)).collect()
+        }
+    };
+    let called = [ids(&traffic[0], true), ids(&traffic[1], true)];
+    let replied = [ids(&traffic[0], false), ids(&traffic[1], false)];
+    for side in [0, 1] {
+        let Some(seen) = traffic[side].remote_calls.as_deref_mut() else { continue };
+        let strays = std::mem::take(&mut seen.strays);
+        let programs: BTreeSet<(u32, u32)> =
+            seen.procedures.iter().map(|(named, _)| (named.program, named.version)).collect();
+        for (xid, call) in strays.calls.iter() {
+            let familiar = call.first.is_some_and(|(_, named)| programs.contains(&(named.program, named.version)));
+            if seen.calls.get(xid).is_none() && (familiar || replied[1 - side].contains(xid)) {
+                seen.add_call(*xid, call.clone());
+                traffic[side].resynchronised += 1;
+            }
+        }
+        for (xid, reply) in strays.replies.iter() {
+            if seen.replies.get(xid).is_none() && called[1 - side].contains(xid) {
+                seen.add_reply(*xid, reply.clone());
+                traffic[side].resynchronised += 1;
+            }
+        }
+        if !seen.is_certain() {
+            traffic[side].remote_calls = None;
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Connections that run back to a client: its port is no service.
+
+use super::About;
+use crate::class::{Class, Evidence, Weight};
+use crate::conversation::{Conversation, first_frames};
+use std::collections::BTreeSet;
+
+pub const ABOUT: About = About {
+    id: "back-connection",
+    about: "A server connects back to a port of its client's: an NFSv4.0 server to report on delegations, rsh and rexec with standard error. \
+The client's port is no service; it is told under what the client talks to.",
+    attack: None,
+};
+
+pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
+    let back: Vec<&Conversation> = flows.iter().filter(|flow| flow.back_from.is_some()).collect();
+    let ports: BTreeSet<u16> = back.iter().map(|flow| flow.server().port).collect();
+    let service = back.first()?.back_from?;
+    let ports: Vec<String> = ports.iter().take(8).map(u16::to_string).collect();
+    Some(Evidence {
+        by: ABOUT.id,
+        class: Class::Custom,
+        weight: Weight::NOTE,
+        says: format!("{service} connects back to its client, to port {}", ports.join(", ")),
+        frames: first_frames(back.iter().filter_map(|flow| flow.first())),
+        attack: None,
+    })
+}

@@ -1,0 +1,57 @@
+//! Mounts: which paths were asked for, and what came of it.
+
+use super::About;
+use super::details::listed;
+use crate::class::{Class, Evidence, Weight};
+use crate::conversation::{Conversation, first_frames};
+use crate::frame::Stamp;
+use crate::merge::earliest;
+use crate::signature::arguments::Kind;
+use crate::signature::mount;
+use std::collections::BTreeMap;
+
+pub const ABOUT: About = About {
+    id: "mount.paths",
+    about: "Which paths were asked for in mount calls, and whether each was granted, from the answer with the same transaction id. Says what was \
+asked, decides nothing.",
+    attack: None,
+};
+
+/// Paths named in one line.
+const MAX_NAMED: usize = 8;
+
+pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
+    let mut paths: BTreeMap<(&str, &str), (u64, Option<Stamp>)> = BTreeMap::new();
+    for flow in flows {
+        let Some(calls) = flow.from_client.remote_calls.as_deref() else { continue };
+        let replies = flow.from_server.remote_calls.as_deref();
+        for (xid, call) in calls.calls.iter() {
+            let Some(detail) =
+                call.detail.as_deref().filter(|detail| matches!(detail.kind, Kind::MountPath | Kind::UnmountPath))
+            else {
+                continue;
+            };
+            let answer = replies.and_then(|replies| replies.replies.get(xid)?.first);
+            let fate = match (detail.kind, answer) {
+                (Kind::UnmountPath, _) => "unmounted",
+                (_, Some((_, outcome, Some(word)))) if outcome.is_success() => mount::status(word),
+                (_, Some((_, outcome, _))) => outcome.name(),
+                (_, None) => "no answer captured",
+            };
+            let entry = paths.entry((&detail.what, fate)).or_default();
+            *entry = (entry.0 + 1, earliest(entry.1, call.first.map(|(stamp, _)| stamp)));
+        }
+    }
+    let named = paths.iter().map(|((path, fate), (count, _))| match count {
+        1 => format!("“{path}”: {fate}"),
+        _ => format!("“{path}”: {fate} ×{count}"),
+    });
+    (!paths.is_empty()).then(|| Evidence {
+        by: ABOUT.id,
+        class: Class::Custom,
+        weight: Weight::NOTE,
+        says: format!("asked for {}", listed(named.collect(), MAX_NAMED)),
+        frames: first_frames(paths.values().filter_map(|(_, first)| *first)),
+        attack: None,
+    })
+}

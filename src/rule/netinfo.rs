@@ -1,0 +1,161 @@
+//! NetInfo in words that a person understands: which domain, what it was asked, who is its parent.
+
+use super::details::{self, listed, outsiders};
+use super::{About, Context};
+use crate::class::{Class, Evidence, Weight};
+use crate::conversation::{Conversation, Service, first_frames};
+use crate::frame::Stamp;
+use crate::signature::arguments::Kind;
+use crate::signature::netinfo::{self, BINDER, NETINFO, Use};
+use crate::words::{count, count_u64};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+pub const ABOUT: About = About {
+    id: "netinfo",
+    about: "What a NetInfo service was asked: look-ups, reads, writes and full transfers told apart, the tag of its domain from the binder or from \
+its own statistics, its parent, and what was looked up. Writes go to a domain's master only.",
+    attack: None,
+};
+
+pub const TRANSFER: About = About {
+    id: "netinfo.transfer",
+    about: "The whole NetInfo database was read at once (READALL), password hashes included. A clone does so; strong where the reader's address is \
+public and the server's private.",
+    attack: Some("T1087.002"),
+};
+
+/// Look-ups and domains named in one line.
+const MAX_NAMED: usize = 6;
+
+/// What is known of a service from its answers.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    tags: BTreeSet<String>,
+    parents: BTreeSet<(String, Ipv4Addr)>,
+}
+
+fn known(service: &Service, context: Context<'_>) -> Known {
+    let mut known = Known::default();
+    for learnt in context.bindings.of(service.end.address, service.transport, service.end.port) {
+        known.tags.extend(learnt.binding.domain.clone());
+    }
+    let own =
+        context.answers.iter().filter(|answer| answer.from == service.end && answer.transport == service.transport);
+    for answer in own.filter(|answer| answer.call.program == NETINFO) {
+        match answer.call.procedure {
+            netinfo::STATISTICS => known.tags.extend(netinfo::tag_of_statistics(&answer.result)),
+            netinfo::RPARENT => known.parents.extend(netinfo::parent(&answer.result)),
+            _ => {}
+        }
+    }
+    known
+}
+
+/// How often each use was made of a service, with the first frame.
+fn uses(flows: &[Conversation]) -> BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<IpAddr>)> {
+    let mut uses: BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<IpAddr>)> = BTreeMap::new();
+    for flow in flows {
+        let calls = flow.from_client.remote_calls.as_deref();
+        for (named, seen) in calls.into_iter().flat_map(|calls| calls.procedures.iter()) {
+            if named.program == NETINFO {
+                let entry = uses.entry(Use::of(named.procedure)).or_default();
+                entry.0 += seen.count;
+                entry.1 = crate::merge::earliest(entry.1, seen.first);
+                entry.2.insert(flow.client().address);
+            }
+        }
+    }
+    uses
+}
+
+/// `NetInfo domain “network”: 412 look-ups, 1 full database transfer`; `None` for a service that is no `netinfod`.
+#[must_use]
+pub fn describe(service: &Service, flows: &[Conversation], context: Context<'_>) -> Option<String> {
+    let uses = uses(flows);
+    if uses.is_empty() {
+        return None;
+    }
+    let tags: Vec<String> = known(service, context).tags.into_iter().map(|tag| format!("“{tag}”")).collect();
+    let domain = if tags.is_empty() {
+        "NetInfo domain of unknown tag".to_owned()
+    } else {
+        format!("NetInfo domain {}", tags.join(", "))
+    };
+    let clients: BTreeSet<&IpAddr> = uses.values().flat_map(|(_, _, clients)| clients).collect();
+    let mut parts = vec![count(clients.len(), "client")];
+    parts.extend(uses.iter().map(|(made, (times, ..))| count_u64(*times, made.noun())));
+    Some(format!("{domain} (netinfo v2): {}", parts.join(", ")))
+}
+
+pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
+    let uses = uses(flows);
+    let asked = details::of(flows, |kind| matches!(kind, Kind::Tag | Kind::Lookup));
+    let binder = flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref());
+    let is_binder = binder.flat_map(|calls| calls.procedures.iter()).any(|(named, _)| named.program == BINDER);
+    let mut evidence = Vec::new();
+    if uses.is_empty() && !is_binder {
+        return evidence;
+    }
+    let known = known(service, context);
+    let mut parts = Vec::new();
+    let quoted = |names: &BTreeSet<String>| names.iter().map(|name| format!("“{name}”")).collect::<Vec<_>>().join(", ");
+    if !known.tags.is_empty() {
+        parts.push(format!("domain {}", quoted(&known.tags)));
+    }
+    parts.extend(uses.iter().map(|(made, (times, ..))| count_u64(*times, made.noun())));
+    if uses.contains_key(&Use::Write) {
+        parts.push("writes go to a master, so this host holds the domain's master".to_owned());
+    }
+    if !known.parents.is_empty() {
+        let parents = known.parents.iter().map(|(tag, address)| format!("“{tag}” at {address}"));
+        parts.push(format!("parent domain {}", listed(parents.collect(), MAX_NAMED)));
+    }
+    let texts = |wanted: Kind| -> Vec<String> {
+        let of = asked.iter().filter(|(detail, _)| detail.kind == wanted);
+        of.map(|(detail, _)| match &*detail.within {
+            "" => format!("“{}”", detail.what),
+            within => format!("“{}” {within}", detail.what),
+        })
+        .collect()
+    };
+    for (kind, lead) in [(Kind::Tag, "domains "), (Kind::Lookup, "looked up ")] {
+        let texts = texts(kind);
+        if !texts.is_empty() {
+            parts.push(format!("{lead}{}", listed(texts, MAX_NAMED)));
+        }
+    }
+    if !parts.is_empty() {
+        let stamps =
+            uses.values().filter_map(|(_, first, _)| *first).chain(asked.values().filter_map(|asked| asked.first));
+        evidence.push(Evidence {
+            by: ABOUT.id,
+            class: Class::LegacyRpc,
+            weight: Weight::NOTE,
+            says: format!("NetInfo: {}", parts.join("; ")),
+            frames: first_frames(stamps),
+            attack: None,
+        });
+    }
+    if let Some((times, first, clients)) = uses.get(&Use::Transfer) {
+        let outside = outsiders(clients, service.end.address);
+        let (by, from) = if outside.is_empty() {
+            (clients.iter().copied().collect(), "read by")
+        } else {
+            (outside.clone(), "left the net: read from outside by")
+        };
+        evidence.push(Evidence {
+            by: TRANSFER.id,
+            class: Class::Suspicious,
+            weight: if outside.is_empty() { Weight::NOTE } else { Weight::STRONG },
+            says: format!(
+                "the whole database {from} {} ({})",
+                listed(by.iter().map(ToString::to_string).collect(), MAX_NAMED),
+                count_u64(*times, "time")
+            ),
+            frames: first_frames(*first),
+            attack: TRANSFER.attack,
+        });
+    }
+    evidence
+}
