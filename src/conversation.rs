@@ -285,8 +285,38 @@ fn traffic(half: &Half, transport: Transport) -> Traffic {
 
 /// The first few of some places, in order, each once.
 pub(crate) fn first_frames(stamps: impl IntoIterator<Item = Stamp>) -> Vec<FrameRef> {
-    let mut stamps: Vec<Stamp> = stamps.into_iter().collect();
-    stamps.sort_unstable();
-    stamps.dedup();
-    stamps.into_iter().map(|stamp| stamp.at).take(MAX_FRAMES).collect()
+    let mut firsts = Firsts::default();
+    firsts.extend(stamps);
+    firsts.frames()
+}
+
+/// The first few of many places, without keeping the others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Firsts(Vec<Stamp>);
+
+impl Firsts {
+    pub(crate) fn push(&mut self, stamp: Stamp) {
+        let full = self.0.len() == MAX_FRAMES;
+        if full && self.0.last().is_some_and(|last| *last <= stamp) {
+            return;
+        }
+        if let Err(index) = self.0.binary_search(&stamp) {
+            self.0.insert(index, stamp);
+            self.0.truncate(MAX_FRAMES);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn frames(&self) -> Vec<FrameRef> {
+        self.0.iter().map(|stamp| stamp.at).collect()
+    }
+}
+
+impl Extend<Stamp> for Firsts {
+    fn extend<T: IntoIterator<Item = Stamp>>(&mut self, stamps: T) {
+        stamps.into_iter().for_each(|stamp| self.push(stamp));
+    }
 }

@@ -196,10 +196,9 @@ fn answered(conversations: &[Conversation], number: u32, version: u32) -> u64 {
     let pairs = conversations.iter().filter_map(|flow| {
         let calls = flow.from_client.remote_calls.as_deref()?;
         let replies = flow.from_server.remote_calls.as_deref()?;
-        let of_program = calls.calls.iter().filter(|(_, call)| {
-            call.first.is_some_and(|(_, named)| (named.program, named.version) == (number, version))
-        });
-        Some(of_program.filter(|(xid, _)| replies.replies.get(xid).is_some()).count() as u64)
+        let of_program =
+            calls.calls.iter().filter(|(_, call)| (call.named.program, call.named.version) == (number, version));
+        Some(of_program.filter(|(xid, _)| replies.replies.get(*xid).is_some()).count() as u64)
     });
     pairs.sum()
 }

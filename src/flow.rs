@@ -6,7 +6,7 @@ mod remote_call;
 
 pub use fragments::Fragments;
 pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
-pub use remote_call::{CallSeen, Identity, Named, RemoteCalls, ReplySeen};
+pub use remote_call::{CallSeen, Identity, Named, RemoteCalls, ReplySeen, Strays};
 
 use crate::frame::{Frame, Stamp};
 use crate::merge::{Few, Merge, Rank, earliest, spread_bytes, spread_with};
@@ -64,6 +64,13 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Puts what is written as a log in order.
+    pub fn settle(&mut self) {
+        for calls in self.halves.iter_mut().filter_map(|half| half.remote_calls.as_deref_mut()) {
+            calls.settle();
+        }
+    }
+
     /// Whether either side calls this RPC program.
     #[must_use]
     pub fn calls_program(&self, program: u32) -> bool {
@@ -129,8 +136,15 @@ pub struct Sighting {
 }
 
 impl Sighting {
+    #[inline]
     pub fn add(&mut self, stamp: Stamp) {
-        self.merge(Sighting { count: 1, first: Some(stamp) });
+        self.add_times(1, stamp);
+    }
+
+    #[inline]
+    pub fn add_times(&mut self, times: u64, stamp: Stamp) {
+        self.count += times;
+        self.first = Some(self.first.map_or(stamp, |first| first.min(stamp)));
     }
 }
 
@@ -185,7 +199,13 @@ impl Half {
         self.opening.observe(stamp, packet);
         if !calls.is_empty() {
             let remote_calls = self.remote_calls.get_or_insert_default();
-            calls.iter().for_each(|found| remote_calls.observe(stamp, found));
+            for found in calls {
+                remote_calls.observe(stamp, found);
+            }
+        }
+        // What is RPC from its first byte is nothing else.
+        if calls.first().is_some_and(|found| !found.message.inside && found.is_at_start()) {
+            return;
         }
         let payload =
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };

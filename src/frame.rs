@@ -110,7 +110,7 @@ pub struct FrameRef {
 
 /// A moment and a place in the capture. The order is total over all inputs of a run, so "the first" never depends on
 /// the order in which frames were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     pub time: Timestamp,
     pub at: FrameRef,

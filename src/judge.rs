@@ -44,7 +44,9 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
         .flows()
         .map(|(key, flow)| Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings))
         .collect();
-    conversations.iter_mut().for_each(|conversation| back::mark(conversation, &announced));
+    for conversation in &mut conversations {
+        back::mark(conversation, &announced);
+    }
     elsewhere::pair(&mut conversations);
     let dumpers = rpc_abuse::dumpers(&conversations);
     let context = Context {

@@ -135,6 +135,11 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
         self.entries.iter().map(|(key, value)| (key, value))
     }
 
+    /// In no order that means anything.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.iter_mut().map(|(_, value)| value)
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -189,53 +194,87 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge + PartialEq> PartialEq for 
     }
 }
 
-/// A small map of at most `N` entries: a vector in the order of rank.
-#[derive(Clone, Debug, PartialEq)]
+/// A small map of at most `N` entries. The order of rank lies apart from the entries, so that a new one moves a few bytes
+/// only.
+#[derive(Clone, Debug)]
 pub struct Few<K, V, const N: usize> {
-    entries: Vec<(u64, K, V)>,
+    /// Ranks in ascending order (ties by key), each with the place of its entry.
+    order: Vec<(u32, u32)>,
+    entries: Vec<(K, V)>,
+    /// The place of the entry that was asked for last.
+    recent: u32,
     /// Whether any key was ever dropped.
     pub more: bool,
 }
 
 impl<K, V, const N: usize> Default for Few<K, V, N> {
     fn default() -> Self {
-        Few { entries: Vec::new(), more: false }
+        Few { order: Vec::new(), entries: Vec::new(), recent: 0, more: false }
     }
 }
 
 impl<K: Ord + Rank, V: Default + Merge, const N: usize> Few<K, V, N> {
     /// The features of `key`; `None` where the map is full and the key is not among the least.
+    #[inline]
     pub fn entry(&mut self, key: K) -> Option<&mut V> {
-        let rank = key.rank();
-        let place = self.entries.binary_search_by(|(other, known, _)| (other, known).cmp(&(&rank, &key)));
-        let index = match place {
-            Ok(index) => index,
+        // What came last often comes again, and then its rank is not needed.
+        let recent = self.recent as usize;
+        if self.entries.get(recent).is_some_and(|(known, _)| *known == key) {
+            return self.entries.get_mut(recent).map(|(_, value)| value);
+        }
+        self.ranked_entry(key)
+    }
+
+    fn ranked_entry(&mut self, key: K) -> Option<&mut V> {
+        let rank = Self::rank(&key);
+        let place = match self.find(rank, &key) {
+            Ok(index) => self.order[index].1,
             Err(index) if index >= N => {
                 self.more = true;
                 return None;
             }
             Err(index) => {
-                self.entries.insert(index, (rank, key, V::default()));
-                if self.entries.len() > N {
-                    self.entries.truncate(N);
+                let place = if self.order.len() == N {
+                    // The greatest gives its place.
                     self.more = true;
-                }
-                index
+                    let place = self.order.pop()?.1;
+                    self.entries[place as usize] = (key, V::default());
+                    place
+                } else {
+                    self.entries.push((key, V::default()));
+                    u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX) // at most N
+                };
+                self.order.insert(index, (rank, place));
+                place
             }
         };
-        Some(&mut self.entries[index].2)
+        self.recent = place;
+        self.entries.get_mut(place as usize).map(|(_, value)| value)
+    }
+
+    /// The upper half of the rank: keys that share it are told apart by their own order.
+    #[allow(clippy::cast_possible_truncation)] // a half
+    fn rank(key: &K) -> u32 {
+        (key.rank() >> 32) as u32
+    }
+
+    fn find(&self, rank: u32, key: &K) -> Result<usize, usize> {
+        self.order
+            .binary_search_by(|(other, place)| other.cmp(&rank).then_with(|| self.entries[*place as usize].0.cmp(key)))
     }
 
     /// In the order of rank, which is the same on every run.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.entries.iter().map(|(_, key, value)| (key, value))
+        self.order.iter().map(|(_, place)| {
+            let (key, value) = &self.entries[*place as usize];
+            (key, value)
+        })
     }
 
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        let rank = key.rank();
-        let place = self.entries.binary_search_by(|(other, known, _)| (other, known).cmp(&(&rank, key)));
-        place.ok().map(|index| &self.entries[index].2)
+        let index = self.find(Self::rank(key), key).ok()?;
+        Some(&self.entries[self.order[index].1 as usize].1)
     }
 
     #[must_use]
@@ -250,13 +289,145 @@ impl<K: Ord + Rank, V: Default + Merge, const N: usize> Few<K, V, N> {
 }
 
 impl<K: Ord + Rank, V: Default + Merge, const N: usize> Merge for Few<K, V, N> {
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, mut other: Self) {
+        if self.entries.is_empty() && !self.more {
+            *self = other;
+            return;
+        }
         self.more |= other.more;
-        for (_, key, value) in other.entries {
+        for (key, value) in other.entries.drain(..) {
             if let Some(mine) = self.entry(key) {
                 mine.merge(value);
             }
         }
+    }
+}
+
+impl<K: Ord + Rank, V: Default + Merge + PartialEq, const N: usize> PartialEq for Few<K, V, N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.more == other.more && self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+/// Mixes 32 bits so that neighbours are spread evenly; a bijection (the finalizer of Appleby's `MurmurHash3`).
+const fn spread32(value: u32) -> u32 {
+    let value = (value ^ (value >> 16)).wrapping_mul(0x85eb_ca6b);
+    let value = (value ^ (value >> 13)).wrapping_mul(0xc2b2_ae35);
+    value ^ (value >> 16)
+}
+
+/// The value that [`spread32`] made this of.
+const fn gather32(value: u32) -> u32 {
+    let value = (value ^ (value >> 16)).wrapping_mul(0x7ed1_b41d);
+    let value = (value ^ (value >> 13) ^ (value >> 26)).wrapping_mul(0xa5cb_9243);
+    value ^ (value >> 16)
+}
+
+/// A sample of things with a 32-bit number: those of the `N` least ranks. It is written to as a log, which costs a few
+/// bytes at its end and no search, and put in order when it has grown to twice its size, and by [`Sample::settle`]. What
+/// reads from it wants it settled.
+#[derive(Clone, Debug)]
+pub struct Sample<V, const N: usize> {
+    /// Ranks with what they stand for. One that came several times may stand in it several times.
+    log: Vec<(u32, V)>,
+    /// How many at the head of the log are in order, each rank once.
+    settled: usize,
+    /// The least rank that was ever dropped; nothing from there on is let in.
+    cut: Option<u32>,
+}
+
+impl<V, const N: usize> Default for Sample<V, N> {
+    fn default() -> Self {
+        Sample { log: Vec::new(), settled: 0, cut: None }
+    }
+}
+
+impl<V: Default + Merge, const N: usize> Sample<V, N> {
+    /// Adds to what is known of a number.
+    #[inline]
+    pub fn push(&mut self, number: u32, value: V) {
+        self.push_rank(spread32(number), value);
+    }
+
+    #[inline]
+    fn push_rank(&mut self, rank: u32, value: V) {
+        if self.cut.is_some_and(|cut| cut <= rank) {
+            return;
+        }
+        if self.log.len() >= 2 * N {
+            self.settle();
+        }
+        self.log.push((rank, value));
+    }
+
+    /// Puts the log in order. Two samples of the same are equal once both are settled.
+    pub fn settle(&mut self) {
+        if self.settled == self.log.len() {
+            return;
+        }
+        self.log.sort_unstable_by_key(|(rank, _)| *rank);
+        let mut last = 0;
+        for next in 1..self.log.len() {
+            if self.log[last].0 == self.log[next].0 {
+                let value = std::mem::take(&mut self.log[next].1);
+                self.log[last].1.merge(value);
+            } else {
+                last += 1;
+                self.log.swap(last, next);
+            }
+        }
+        self.log.truncate(last + 1);
+        if let Some((cut, _)) = self.log.get(N) {
+            self.cut = earliest(self.cut, Some(*cut));
+            self.log.truncate(N);
+        }
+        self.settled = self.log.len();
+    }
+
+    /// What is known of a number.
+    #[must_use]
+    pub fn get(&self, number: u32) -> Option<&V> {
+        let rank = spread32(number);
+        let (settled, recent) = self.log.split_at(self.settled);
+        let found = settled.binary_search_by_key(&rank, |(rank, _)| *rank).ok().map(|index| &settled[index].1);
+        found.or_else(|| recent.iter().find(|(other, _)| *other == rank).map(|(_, value)| value))
+    }
+
+    /// Whether a number would be kept, if it came.
+    #[must_use]
+    pub fn covers(&self, number: u32) -> bool {
+        self.cut.is_none_or(|cut| spread32(number) < cut)
+    }
+
+    /// Whether anything was ever dropped.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// In the order of rank, which is the same on every run.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &V)> + Clone {
+        debug_assert!(self.settled == self.log.len(), "a sample is read before it is settled");
+        self.log.iter().map(|(rank, value)| (gather32(*rank), value))
+    }
+}
+
+impl<V: Default + Merge, const N: usize> Merge for Sample<V, N> {
+    fn merge(&mut self, other: Self) {
+        self.cut = earliest(self.cut, other.cut);
+        if let Some(cut) = self.cut {
+            self.log.retain(|(rank, _)| *rank < cut);
+            self.settled = self.settled.min(self.log.len());
+        }
+        for (rank, value) in other.log {
+            self.push_rank(rank, value);
+        }
+    }
+}
+
+impl<V: PartialEq, const N: usize> PartialEq for Sample<V, N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cut == other.cut && self.log == other.log
     }
 }
 
@@ -295,6 +466,18 @@ mod tests {
         map
     }
 
+    fn sample(keys: &[u32]) -> Sample<Sum, 5> {
+        let mut sample: Sample<Sum, 5> = Sample::default();
+        keys.iter().for_each(|key| sample.push(*key, Sum(1)));
+        sample.settle();
+        sample
+    }
+
+    fn settled(mut sample: Sample<Sum, 5>) -> Sample<Sum, 5> {
+        sample.settle();
+        sample
+    }
+
     fn merged<M: Merge>(mut a: M, b: M) -> M {
         a.merge(b);
         a
@@ -312,6 +495,13 @@ mod tests {
             prop_assert_eq!(merged(bounded(d), bounded(c)), bounded(&keys));
             prop_assert_eq!(merged(few(a), few(b)), few(&keys));
             prop_assert_eq!(merged(few(d), few(c)), few(&keys));
+            prop_assert_eq!(settled(merged(sample(a), sample(b))), sample(&keys));
+            prop_assert_eq!(settled(merged(sample(d), sample(c))), sample(&keys));
+        }
+
+        #[test]
+        fn a_rank_leads_back_to_its_number(number: u32) {
+            prop_assert_eq!(gather32(spread32(number)), number);
         }
     }
 

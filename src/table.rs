@@ -11,6 +11,7 @@ use crate::signature::Payload;
 use crate::signature::rpc::{self, Found};
 use crate::skip::Skip;
 use crate::tunnel;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 /// Flows with payload that are kept by default. One costs 0.7 KB, and up to 9 KB more when both openings are full.
@@ -234,7 +235,10 @@ impl FlowTable {
 
     /// Brings every bound to its limit. Tables of the same frames are equal once they are settled.
     pub fn settle(&mut self) {
-        self.tiers.iter_mut().for_each(Bounded::settle);
+        for tier in &mut self.tiers {
+            tier.settle();
+            tier.values_mut().for_each(Flow::settle);
+        }
         self.crumbs.settle();
         self.fragments.settle();
     }
@@ -257,31 +261,35 @@ impl FlowTable {
         owned.filter(move |((key, _), _)| kept(key)).map(|((key, sender), fragments)| (key, sender, fragments))
     }
 
-    /// Every conversation, the features of its tiers merged; in no order that means anything.
-    pub fn flows(&self) -> impl Iterator<Item = (FlowKey, Flow)> + '_ {
+    /// Every conversation, the features of its tiers merged; in no order that means anything. Borrowed where it lies in one
+    /// tier, as most do.
+    pub fn flows(&self) -> impl Iterator<Item = (FlowKey, Cow<'_, Flow>)> + '_ {
         let mut gathered: HashMap<FlowKey, Vec<(usize, &Fragments)>> = HashMap::new();
         for (key, sender, fragments) in self.owned_fragments() {
             gathered.entry(key).or_default().push((sender, fragments));
         }
-        let add_fragments = move |key: &FlowKey, flow: &mut Flow| {
-            for (sender, fragments) in gathered.get(key).into_iter().flatten() {
-                flow.halves[*sender].gather(fragments);
-            }
-        };
-        let flows = Tier::ALL.into_iter().flat_map(move |tier| {
+        // From the last tier on: it holds most, and the others are merged into a copy of it.
+        let flows = Tier::ALL.into_iter().rev().flat_map(move |tier| {
             let earlier = &self.tiers[..tier as usize];
             let later = &self.tiers[tier as usize + 1..];
             self.tiers[tier as usize]
                 .iter()
-                .filter(move |(key, _)| earlier.iter().all(|tier| tier.get(key).is_none()))
+                .filter(move |(key, _)| later.iter().all(|tier| tier.get(key).is_none()))
                 .map(move |(key, flow)| {
-                    let mut flow = flow.clone();
-                    later.iter().filter_map(|tier| tier.get(key)).for_each(|more| flow.merge(more.clone()));
+                    let mut flow = Cow::Borrowed(flow);
+                    for more in earlier.iter().filter_map(|tier| tier.get(key)) {
+                        flow.to_mut().merge(more.clone());
+                    }
+                    if let Cow::Owned(merged) = &mut flow {
+                        merged.settle();
+                    }
                     (*key, flow)
                 })
         });
         flows.map(move |(key, mut flow)| {
-            add_fragments(&key, &mut flow);
+            for (sender, fragments) in gathered.get(&key).into_iter().flatten() {
+                flow.to_mut().halves[*sender].gather(fragments);
+            }
             (key, flow)
         })
     }
@@ -292,6 +300,7 @@ impl FlowTable {
         let mut parts = self.tiers.iter().filter_map(|tier| tier.get(key));
         let mut flow = parts.next()?.clone();
         parts.for_each(|more| flow.merge(more.clone()));
+        flow.settle();
         Some(flow)
     }
 

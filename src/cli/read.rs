@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 const DEFAULT_WIDTH: u16 = 120;
 
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag that was given or not
 pub struct Read {
     /// Captures, or folders of them (recursive); `-` is standard input
     #[arg(value_name = "INPUT")]

@@ -23,8 +23,8 @@ pub fn pair(conversations: &mut [Conversation]) {
         let replies = conversation.from_server.remote_calls.as_deref();
         for (xid, call) in calls.calls.iter() {
             if replies.is_none_or(|replies| replies.replies.get(xid).is_none()) {
-                let known = asked.entry((conversation.client(), *xid)).or_insert_with(|| call.clone());
-                if call.first < known.first {
+                let known = asked.entry((conversation.client(), xid)).or_insert_with(|| call.clone());
+                if (call.first, call.named) < (known.first, known.named) {
                     known.clone_from(call);
                 }
             }
@@ -37,13 +37,16 @@ pub fn pair(conversations: &mut [Conversation]) {
         let found: Vec<(u32, CallSeen)> = replies
             .replies
             .iter()
-            .filter(|(xid, _)| known.is_none_or(|known| known.calls.get(xid).is_none()))
-            .filter_map(|(xid, _)| Some((*xid, asked.get(&(client, *xid))?.clone())))
+            .filter(|(xid, _)| known.is_none_or(|known| known.calls.get(*xid).is_none()))
+            .filter_map(|(xid, _)| Some((xid, asked.get(&(client, xid))?.clone())))
             .collect();
-        for (xid, call) in found {
-            conversation.asked_elsewhere += 1;
-            conversation.from_client.remote_calls.get_or_insert_default().add_call(xid, call);
+        if found.is_empty() {
+            continue;
         }
+        conversation.asked_elsewhere += found.len() as u64;
+        let calls = conversation.from_client.remote_calls.get_or_insert_default();
+        found.into_iter().for_each(|(xid, call)| calls.add_call(xid, call));
+        calls.settle();
     }
 }
 

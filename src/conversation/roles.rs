@@ -109,7 +109,7 @@ pub(super) fn tell(
     decide(likely).map_or((second.unwrap_or(0), Basis::EarliestPacket), |server| (server, Basis::Port))
 }
 
-/// RPC messages that speak for each side as the server: calls that it gets and replies that it sends. An NFSv4 server
+/// RPC messages that speak for each side as the server: calls that it gets and replies that it sends. An `NFSv4` server
 /// calls its client back (RFC 7530, section 3.4): those calls, and the replies to them, speak for the caller.
 fn rpc_points(halves: &[Traffic; 2]) -> [u64; 2] {
     let counts = |side: usize| {

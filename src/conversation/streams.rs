@@ -2,7 +2,7 @@
 //! several, and messages that begin inside a segment, which count where the other side bears them out. Judges nothing.
 
 use super::{Found, Traffic};
-use crate::flow::{Half, Opening, RemoteCalls, Stream, sightings};
+use crate::flow::{Half, Opening, RemoteCalls, Strays, Stream, sightings};
 use crate::port::Transport;
 use crate::signature::Payload;
 use crate::signature::rpc::{self, Body};
@@ -57,8 +57,8 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
         let message = &found.message;
         let calls = traffic.remote_calls.get_or_insert_default();
         let known = match message.body {
-            Body::Call(call) => calls.calls.get(&message.xid).map(|seen| seen.whole || call.cut),
-            Body::Reply(_) => calls.replies.get(&message.xid).map(|_| true),
+            Body::Call(call) => calls.calls.get(message.xid).map(|seen| seen.whole || call.cut),
+            Body::Reply(_) => calls.replies.get(message.xid).map(|_| true),
         };
         // The segments that it lies in, from the one where it begins.
         let Some(stamp) = stream.seen(found.at) else { continue };
@@ -76,34 +76,43 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
 /// Takes messages from inside segments for what they seem where the other direction has their transaction id, or where
 /// their program is called in this direction anyway. The rest is forgotten: files hold recorded RPC, too.
 fn adopt(traffic: &mut [Traffic; 2]) {
-    let ids = |half: &Traffic, calls: bool| -> BTreeSet<u32> {
-        let Some(seen) = half.remote_calls.as_deref() else { return BTreeSet::new() };
-        if calls {
-            seen.calls.iter().map(|(xid, _)| *xid).chain(seen.strays.calls.iter().map(|(xid, _)| *xid)).collect()
-        } else {
-            seen.replies.iter().map(|(xid, _)| *xid).chain(seen.strays.replies.iter().map(|(xid, _)| *xid)).collect()
-        }
+    for calls in traffic.iter_mut().filter_map(|half| half.remote_calls.as_deref_mut()) {
+        calls.settle();
+    }
+    let has_strays =
+        |half: &Traffic| half.remote_calls.as_deref().is_some_and(|calls| calls.strays != Strays::default());
+    if !traffic.iter().any(has_strays) {
+        return;
+    }
+    let called = |half: &Traffic| -> BTreeSet<u32> {
+        let seen = half.remote_calls.iter();
+        seen.flat_map(|seen| seen.calls.iter().chain(seen.strays.calls.iter())).map(|(xid, _)| xid).collect()
     };
-    let called = [ids(&traffic[0], true), ids(&traffic[1], true)];
-    let replied = [ids(&traffic[0], false), ids(&traffic[1], false)];
+    let replied = |half: &Traffic| -> BTreeSet<u32> {
+        let seen = half.remote_calls.iter();
+        seen.flat_map(|seen| seen.replies.iter().chain(seen.strays.replies.iter())).map(|(xid, _)| xid).collect()
+    };
+    let called = [called(&traffic[0]), called(&traffic[1])];
+    let replied = [replied(&traffic[0]), replied(&traffic[1])];
     for side in [0, 1] {
         let Some(seen) = traffic[side].remote_calls.as_deref_mut() else { continue };
         let strays = std::mem::take(&mut seen.strays);
         let programs: BTreeSet<(u32, u32)> =
             seen.procedures.iter().map(|(named, _)| (named.program, named.version)).collect();
         for (xid, call) in strays.calls.iter() {
-            let familiar = call.first.is_some_and(|(_, named)| programs.contains(&(named.program, named.version)));
-            if seen.calls.get(xid).is_none() && (familiar || replied[1 - side].contains(xid)) {
-                seen.add_call(*xid, call.clone());
+            let familiar = programs.contains(&(call.named.program, call.named.version));
+            if seen.calls.get(xid).is_none() && (familiar || replied[1 - side].contains(&xid)) {
+                seen.add_call(xid, call.clone());
                 traffic[side].resynchronised += 1;
             }
         }
         for (xid, reply) in strays.replies.iter() {
-            if seen.replies.get(xid).is_none() && called[1 - side].contains(xid) {
-                seen.add_reply(*xid, reply.clone());
+            if seen.replies.get(xid).is_none() && called[1 - side].contains(&xid) {
+                seen.add_reply(xid, reply.clone());
                 traffic[side].resynchronised += 1;
             }
         }
+        seen.settle();
         if !seen.is_certain() {
             traffic[side].remote_calls = None;
         }

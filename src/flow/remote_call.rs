@@ -2,7 +2,7 @@
 //! same sample in both directions, so that calls and replies can be paired at the end, whoever saw them.
 
 use crate::frame::Stamp;
-use crate::merge::{Few, Merge, Rank, earliest, spread, spread_bytes, spread_with};
+use crate::merge::{Few, Merge, Rank, Sample, spread, spread_bytes, spread_with};
 use crate::signature::arguments::{self, Detail};
 use crate::signature::rpc::{Body, Call, Credential, Found, Outcome};
 
@@ -24,8 +24,8 @@ pub struct RemoteCalls {
     pub reply_messages: u64,
     /// The length of all replies as sent.
     pub reply_bytes: u64,
-    pub calls: Few<u32, CallSeen, MAX_XIDS>,
-    pub replies: Few<u32, ReplySeen, MAX_XIDS>,
+    pub calls: Sample<CallSeen, MAX_XIDS>,
+    pub replies: Sample<ReplySeen, MAX_XIDS>,
     pub procedures: Few<Named, super::Sighting, MAX_PROCEDURES>,
     /// Replies by how the call went.
     pub outcomes: Few<Outcome, super::Sighting, { Outcome::COUNT }>,
@@ -38,8 +38,8 @@ pub struct RemoteCalls {
 /// See [`crate::signature::rpc::Message::inside`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strays {
-    pub calls: Few<u32, CallSeen, MAX_XIDS>,
-    pub replies: Few<u32, ReplySeen, MAX_XIDS>,
+    pub calls: Sample<CallSeen, MAX_XIDS>,
+    pub replies: Sample<ReplySeen, MAX_XIDS>,
 }
 
 /// What a call asks for.
@@ -108,34 +108,38 @@ impl Rank for Detail {
 /// The calls with one transaction id: the earliest of them, and how often it came.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallSeen {
-    pub first: Option<(Stamp, Named)>,
+    pub first: Stamp,
+    pub named: Named,
+    pub times: u32,
     /// Whether the full layout was seen, in any of them.
     pub whole: bool,
-    pub times: u32,
     /// What it asks for in detail, where that is worth a look.
     pub detail: Option<Box<Detail>>,
 }
 
 impl Merge for CallSeen {
     fn merge(&mut self, other: Self) {
-        self.first = earliest(self.first, other.first);
+        (self.first, self.named) = (self.first, self.named).min((other.first, other.named));
         self.whole |= other.whole;
         self.times = self.times.saturating_add(other.times);
-        self.detail = earliest(self.detail.take(), other.detail);
+        self.detail = crate::merge::earliest(self.detail.take(), other.detail);
     }
 }
 
 /// The replies with one transaction id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplySeen {
-    /// With the first word of the result, which many programs give a status.
-    pub first: Option<(Stamp, Outcome, Option<u32>)>,
+    pub first: Stamp,
+    pub outcome: Outcome,
+    /// The first word of the result, which many programs give a status.
+    pub status: Option<u32>,
     pub times: u32,
 }
 
 impl Merge for ReplySeen {
     fn merge(&mut self, other: Self) {
-        self.first = earliest(self.first, other.first);
+        (self.first, self.outcome, self.status) =
+            (self.first, self.outcome, self.status).min((other.first, other.outcome, other.status));
         self.times = self.times.saturating_add(other.times);
     }
 }
@@ -146,38 +150,30 @@ impl RemoteCalls {
         let message = &found.message;
         match message.body {
             Body::Call(call) => {
-                let detail = arguments::detail(&call, found.content, message.length);
-                let seen = CallSeen {
-                    first: Some((stamp, Named::of(&call))),
-                    whole: !call.cut,
-                    times: 1,
-                    detail: detail.map(Box::new),
-                };
+                let detail = arguments::detail(&call, found.content, message.length).map(Box::new);
+                let named = Named::of(&call);
+                let seen = CallSeen { first: stamp, named, times: 1, whole: !call.cut, detail };
                 if message.inside {
-                    if let Some(call) = self.strays.calls.entry(message.xid) {
-                        call.merge(seen);
-                    }
-                } else {
-                    if let Some(identity) = Identity::of(found.credential)
-                        && let Some(count) = self.credentials.entry(identity)
-                    {
-                        count.add(stamp);
-                    }
-                    self.add_call(message.xid, seen);
+                    self.strays.calls.push(message.xid, seen);
+                    return;
                 }
+                if let Some(identity) = Identity::of(found.credential)
+                    && let Some(count) = self.credentials.entry(identity)
+                {
+                    count.add(stamp);
+                }
+                self.add_call(message.xid, seen);
             }
             Body::Reply(outcome) => {
-                let status = outcome.is_success().then(|| found.content.first_chunk()).flatten();
-                let seen =
-                    ReplySeen { first: Some((stamp, outcome, status.map(|word| u32::from_be_bytes(*word)))), times: 1 };
+                let status = if outcome.is_success() { found.content.first_chunk() } else { None };
+                let status = status.map(|word| u32::from_be_bytes(*word));
+                let seen = ReplySeen { first: stamp, outcome, status, times: 1 };
                 if message.inside {
-                    if let Some(reply) = self.strays.replies.entry(message.xid) {
-                        reply.merge(seen);
-                    }
-                } else {
-                    self.reply_bytes += u64::from(message.length);
-                    self.add_reply(message.xid, seen);
+                    self.strays.replies.push(message.xid, seen);
+                    return;
                 }
+                self.reply_bytes += u64::from(message.length);
+                self.add_reply(message.xid, seen);
             }
         }
     }
@@ -185,7 +181,7 @@ impl RemoteCalls {
     /// Takes in the whole of a call of which a part was counted already.
     pub fn complete(&mut self, xid: u32, found: &Found<'_>) {
         let Body::Call(call) = found.message.body else { return };
-        let Some(known) = self.calls.get(&xid).and_then(|seen| seen.first) else { return };
+        let Some(known) = self.calls.get(xid).map(|seen| (seen.first, seen.named)) else { return };
         let mut whole = RemoteCalls::default();
         whole.observe(known.0, found);
         // Counted once: under its full name instead of the one with the procedure cut off.
@@ -193,44 +189,45 @@ impl RemoteCalls {
         if known.1 == Named::of(&call) {
             whole.procedures = Few::default();
         }
-        if let Some(seen) = whole.calls.entry(xid) {
-            seen.times = 0;
-        }
+        whole.calls = Sample::default();
+        let detail = arguments::detail(&call, found.content, found.message.length).map(Box::new);
+        self.calls.push(xid, CallSeen { first: known.0, named: Named::of(&call), times: 0, whole: true, detail });
         self.merge(whole);
     }
 
     /// Counts calls with one transaction id.
+    #[inline]
     pub fn add_call(&mut self, xid: u32, seen: CallSeen) {
         let times = u64::from(seen.times);
         self.call_messages += times;
-        if let Some((stamp, named)) = seen.first {
-            let more = super::Sighting { count: times, first: Some(stamp) };
-            if let Some(count) = self.procedures.entry(named) {
-                count.merge(more.clone());
-            }
-            if let Some(detail) = seen.detail.as_deref()
-                && let Some(count) = self.details.entry(detail.clone())
-            {
-                count.merge(more);
-            }
+        if let Some(count) = self.procedures.entry(seen.named) {
+            count.add_times(times, seen.first);
         }
-        if let Some(call) = self.calls.entry(xid) {
-            call.merge(seen);
+        if let Some(detail) = seen.detail.as_deref()
+            && let Some(count) = self.details.entry(detail.clone())
+        {
+            count.add_times(times, seen.first);
         }
+        self.calls.push(xid, seen);
     }
 
     /// Counts replies with one transaction id.
+    #[inline]
     pub fn add_reply(&mut self, xid: u32, seen: ReplySeen) {
         let times = u64::from(seen.times);
         self.reply_messages += times;
-        if let Some((stamp, outcome, _)) = seen.first
-            && let Some(count) = self.outcomes.entry(outcome)
-        {
-            count.merge(super::Sighting { count: times, first: Some(stamp) });
+        if let Some(count) = self.outcomes.entry(seen.outcome) {
+            count.add_times(times, seen.first);
         }
-        if let Some(reply) = self.replies.entry(xid) {
-            reply.merge(seen);
-        }
+        self.replies.push(xid, seen);
+    }
+
+    /// Puts the samples in order, so that they can be read and compared.
+    pub fn settle(&mut self) {
+        self.calls.settle();
+        self.replies.settle();
+        self.strays.calls.settle();
+        self.strays.replies.settle();
     }
 
     /// Whether there is any message beside those inside segments.

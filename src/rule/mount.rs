@@ -4,6 +4,7 @@ use super::About;
 use super::details::listed;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, first_frames};
+use crate::flow::ReplySeen;
 use crate::frame::Stamp;
 use crate::merge::earliest;
 use crate::signature::arguments::Kind;
@@ -31,15 +32,17 @@ pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
             else {
                 continue;
             };
-            let answer = replies.and_then(|replies| replies.replies.get(xid)?.first);
+            let answer = replies.and_then(|replies| replies.replies.get(xid));
             let fate = match (detail.kind, answer) {
                 (Kind::UnmountPath, _) => "unmounted",
-                (_, Some((_, outcome, Some(word)))) if outcome.is_success() => mount::status(word),
-                (_, Some((_, outcome, _))) => outcome.name(),
+                (_, Some(ReplySeen { outcome, status: Some(word), .. })) if outcome.is_success() => {
+                    mount::status(*word)
+                }
+                (_, Some(ReplySeen { outcome, .. })) => outcome.name(),
                 (_, None) => "no answer captured",
             };
             let entry = paths.entry((&detail.what, fate)).or_default();
-            *entry = (entry.0 + 1, earliest(entry.1, call.first.map(|(stamp, _)| stamp)));
+            *entry = (entry.0 + 1, earliest(entry.1, Some(call.first)));
         }
     }
     let named = paths.iter().map(|((path, fate), (count, _))| match count {

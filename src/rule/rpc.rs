@@ -3,7 +3,7 @@
 use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::elsewhere::is_broadcast;
-use crate::conversation::{Conversation, Side, first_frames};
+use crate::conversation::{Conversation, Firsts, Side};
 use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
 use crate::merge::earliest;
@@ -57,9 +57,11 @@ pub struct Sum {
     pub asked_elsewhere: u64,
     pub procedures: BTreeMap<Named, (u64, Option<Stamp>)>,
     pub outcomes: BTreeMap<Outcome, u64>,
-    pub pair_frames: Vec<Stamp>,
-    pub call_frames: Vec<Stamp>,
-    pub reply_frames: Vec<Stamp>,
+    /// Calls that are kept.
+    kept_calls: u64,
+    pair_frames: Firsts,
+    call_frames: Firsts,
+    reply_frames: Firsts,
 }
 
 /// What was called towards the server and replied from it. Calls that go the other way (callbacks) do not count.
@@ -70,7 +72,7 @@ pub fn sum(flows: &[Conversation]) -> Sum {
     for flow in flows {
         let asked = flow.from_client.remote_calls.as_deref().unwrap_or(&nothing);
         let answered = flow.from_server.remote_calls.as_deref().unwrap_or(&nothing);
-        sum.sampled |= asked.calls.more || answered.replies.more;
+        sum.sampled |= asked.calls.is_cut() || answered.replies.is_cut();
         let repeats: u64 = asked.calls.iter().map(|(_, call)| u64::from(call.times.saturating_sub(1))).sum();
         sum.retransmitted += repeats;
         sum.calls += asked.call_messages - repeats.min(asked.call_messages);
@@ -79,21 +81,21 @@ pub fn sum(flows: &[Conversation]) -> Sum {
         sum.resynchronised += flow.from_client.resynchronised + flow.from_server.resynchronised;
         sum.asked_elsewhere += flow.asked_elsewhere;
         for (xid, call) in asked.calls.iter() {
-            let Some((called, _)) = call.first else { continue };
             sum.whole += u64::from(call.whole);
-            sum.call_frames.push(called);
-            match answered.replies.get(xid).and_then(|reply| reply.first) {
-                Some((replied, ..)) => {
+            sum.kept_calls += 1;
+            sum.call_frames.push(call.first);
+            match answered.replies.get(xid) {
+                Some(reply) => {
                     sum.paired += 1;
-                    sum.pair_frames.extend([called, replied]);
+                    sum.pair_frames.extend([call.first, reply.first]);
                 }
-                None => sum.unanswered += 1,
+                None => sum.unanswered += u64::from(answered.replies.covers(xid)),
             }
         }
         for (xid, reply) in answered.replies.iter() {
             sum.reply_ids += 1;
-            sum.unasked += u64::from(asked.calls.get(xid).is_none());
-            sum.reply_frames.extend(reply.first.map(|(stamp, ..)| stamp));
+            sum.unasked += u64::from(asked.calls.covers(xid) && asked.calls.get(xid).is_none());
+            sum.reply_frames.push(reply.first);
         }
         for (named, seen) in asked.procedures.iter() {
             let entry = sum.procedures.entry(*named).or_default();
@@ -142,14 +144,14 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
             2.. if spoke_otherwise => Weight::STRONG,
             2.. => Weight::DECISIVE,
             1 => Weight::STRONG,
-            0 if sum.call_frames.len() >= 2 => Weight::STRONG,
+            0 if sum.kept_calls >= 2 => Weight::STRONG,
             0 => Weight::NOTE,
         };
     }
     if sum.whole >= 2 {
         return Weight::DECISIVE;
     }
-    if sum.call_frames.len() >= 2 || sum.whole >= 1 {
+    if sum.kept_calls >= 2 || sum.whole >= 1 {
         return Weight::STRONG;
     }
     // Datagrams of counters and zeros can read as replies; where the questions were captured and are no calls, they do.
@@ -182,7 +184,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
             class: Class::Custom,
             weight,
             says,
-            frames: first_frames(sum.call_frames.iter().chain(&sum.reply_frames).copied()),
+            frames: if sum.calls > 0 { sum.call_frames.frames() } else { sum.reply_frames.frames() },
             attack: PROBED.attack,
         }];
     }
@@ -192,7 +194,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         class: Class::LegacyRpc,
         weight,
         says: says(&sum),
-        frames: first_frames(frames.into_iter().flatten().copied()),
+        frames: frames.map(Firsts::frames).unwrap_or_default(),
         attack: None,
     }]
 }

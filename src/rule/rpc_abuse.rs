@@ -283,32 +283,45 @@ fn dump_sweep(flows: &[Conversation], dumpers: &Dumpers) -> Vec<Evidence> {
         .collect()
 }
 
+/// Requests for the table from one address, and what they brought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flood {
+    times: u64,
+    first: Option<Stamp>,
+    last: Option<Stamp>,
+    asked_bytes: u64,
+    answered_bytes: u64,
+}
+
+impl Flood {
+    fn is_fast(&self) -> bool {
+        let span = self.first.zip(self.last).map_or(0, |(first, last)| last.time.since(first.time));
+        self.times >= DUMPS_A_SECOND * (span / 1_000_000_000).max(1)
+    }
+}
+
 /// Many requests for the table from one address in a short time.
 fn flood(flows: &[Conversation]) -> Option<Evidence> {
-    let mut by_client: BTreeMap<IpAddr, (u64, Option<Stamp>, Option<Stamp>, u64, u64)> = BTreeMap::new();
+    let mut by_client: BTreeMap<IpAddr, Flood> = BTreeMap::new();
     for flow in flows.iter().filter(|flow| flow.key.transport == Transport::Udp) {
         if let Some((times, first)) = dumps(flow) {
-            let entry = by_client.entry(flow.client().address).or_default();
-            entry.0 += times;
-            entry.1 = earliest(entry.1, first);
-            entry.2 = entry.2.max(flow.from_client.last);
-            entry.3 += flow.from_client.payload_bytes;
-            entry.4 += flow.from_server.payload_bytes;
+            let flood = by_client.entry(flow.client().address).or_default();
+            flood.times += times;
+            flood.first = earliest(flood.first, first);
+            flood.last = flood.last.max(flow.from_client.last);
+            flood.asked_bytes += flow.from_client.payload_bytes;
+            flood.answered_bytes += flow.from_server.payload_bytes;
         }
     }
-    let (client, (times, first, _, asked, answered)) = by_client
-        .into_iter()
-        .filter(|(_, (times, first, last, ..))| {
-            let span = first.zip(*last).map_or(0, |(first, last)| last.time.since(first.time));
-            *times >= DUMPS_A_SECOND && *times >= DUMPS_A_SECOND * (span / 1_000_000_000).max(1)
-        })
-        .max_by_key(|(client, (times, ..))| (*times, *client))?;
+    let fast = by_client.into_iter().filter(|(_, flood)| flood.is_fast());
+    let (client, flood) = fast.max_by_key(|(client, flood)| (flood.times, *client))?;
     #[allow(clippy::cast_precision_loss)] // a ratio with one decimal
-    let factor = answered as f64 / asked.max(1) as f64;
+    let factor = flood.answered_bytes as f64 / flood.asked_bytes.max(1) as f64;
     let says = format!(
-        "{times} requests for the table from {client} at {DUMPS_A_SECOND} a second or more, {factor:.1} bytes answered for each asked"
+        "{} requests for the table from {client} at {DUMPS_A_SECOND} a second or more, {factor:.1} bytes answered for each asked",
+        flood.times
     );
-    Some(reason(&REFLECTION, Weight::STRONG, says, first))
+    Some(reason(&REFLECTION, Weight::STRONG, says, flood.first))
 }
 
 /// Large answers, all of one size, to many addresses that asked nothing.

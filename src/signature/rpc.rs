@@ -134,6 +134,14 @@ pub struct Found<'a> {
     pub at: usize,
 }
 
+impl Found<'_> {
+    /// Whether the payload begins with this message, or with its record.
+    #[must_use]
+    pub const fn is_at_start(&self) -> bool {
+        self.at <= 4
+    }
+}
+
 /// The RPC messages that begin in a payload: one in a datagram, any number in a segment.
 pub fn messages<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Message> + use<'a> {
     found(payload).map(|found| found.message)
