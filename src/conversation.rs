@@ -18,6 +18,7 @@ use crate::signature::{self, Signature};
 use crate::table::Crumbs;
 use crate::tunnel::Tunnel;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// Frames that a piece of evidence names, at most.
 pub const MAX_FRAMES: usize = 5;
@@ -106,15 +107,15 @@ struct Found {
 
 /// A conversation with its roles.
 #[derive(Clone, Debug)]
-pub struct Conversation {
+pub struct Conversation<'a> {
     pub key: FlowKey,
     /// The place of the server in `key.ends`.
     server: usize,
     pub basis: Basis,
     pub answer: Answer,
     pub seen: Vec<Seen>,
-    pub from_client: Traffic,
-    pub from_server: Traffic,
+    pub from_client: Traffic<'a>,
+    pub from_server: Traffic<'a>,
     /// Replies whose calls the client had sent to another address: broadcast, mostly.
     pub asked_elsewhere: u64,
     /// Where the conversation runs back from a server to its client: what the client talks to.
@@ -123,7 +124,7 @@ pub struct Conversation {
 
 /// The features of a direction that rules and reports read.
 #[derive(Clone, Debug)]
-pub struct Traffic {
+pub struct Traffic<'a> {
     pub packets: u64,
     pub bytes: u64,
     pub payload_packets: u64,
@@ -136,12 +137,12 @@ pub struct Traffic {
     pub first: Option<Stamp>,
     pub last: Option<Stamp>,
     pub first_payload: Option<Stamp>,
-    pub remote_calls: Option<Box<RemoteCalls>>,
+    pub remote_calls: Option<Cow<'a, RemoteCalls>>,
     /// RPC messages that began inside a segment and were borne out by the other direction.
     pub resynchronised: u64,
 }
 
-impl Traffic {
+impl Traffic<'_> {
     /// Payload bytes that are in the capture.
     #[must_use]
     pub fn captured_payload(&self) -> u64 {
@@ -149,10 +150,22 @@ impl Traffic {
     }
 }
 
-impl Conversation {
+impl<'a> Conversation<'a> {
     #[must_use]
-    pub fn new(key: FlowKey, flow: &Flow, crumbs: Option<&Crumbs>, scope: &Scope, bindings: &Bindings) -> Self {
+    pub fn new(key: FlowKey, flow: Cow<'a, Flow>, crumbs: Option<&Crumbs>, scope: &Scope, bindings: &Bindings) -> Self {
         let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
+        match &flow {
+            Cow::Borrowed(flow) => {
+                for (half, of) in halves.iter_mut().zip(&flow.halves) {
+                    half.remote_calls = of.remote_calls.as_deref().map(Cow::Borrowed);
+                }
+            }
+            Cow::Owned(flow) => {
+                for (half, of) in halves.iter_mut().zip(&flow.halves) {
+                    half.remote_calls = of.remote_calls.as_deref().cloned().map(Cow::Owned);
+                }
+            }
+        }
         let mut seen: [Vec<Found>; 2] = flow.halves.each_ref().map(|half| {
             half.sightings
                 .iter()
@@ -168,14 +181,16 @@ impl Conversation {
             streams::read(&flow.halves, crumbs, &mut halves, &mut seen);
         }
         let (server, basis) = roles::tell(&key, &halves, &seen, scope, bindings);
+        let [a, b] = halves;
+        let (from_client, from_server) = if server == 0 { (b, a) } else { (a, b) };
         let mut conversation = Conversation {
             key,
             server,
             basis,
             answer: Answer::None,
             seen: Vec::new(),
-            from_client: halves[1 - server].clone(),
-            from_server: halves[server].clone(),
+            from_client,
+            from_server,
             asked_elsewhere: 0,
             back_from: None,
         };
@@ -263,7 +278,7 @@ impl Conversation {
     }
 }
 
-fn traffic(half: &Half, transport: Transport) -> Traffic {
+fn traffic<'a>(half: &Half, transport: Transport) -> Traffic<'a> {
     debug_assert!(transport == Transport::Tcp || half.syn == 0);
     Traffic {
         packets: half.packets,
@@ -278,7 +293,7 @@ fn traffic(half: &Half, transport: Transport) -> Traffic {
         first: half.first,
         last: half.last,
         first_payload: half.first_payload,
-        remote_calls: half.remote_calls.clone(),
+        remote_calls: None,
         resynchronised: 0,
     }
 }

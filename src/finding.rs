@@ -123,13 +123,12 @@ pub(crate) fn finding(
     protocol: &'static str,
     what: String,
     state: State,
+    calls: &rpc::Sum,
     conversations: &[Conversation],
 ) -> Finding {
     let clients: BTreeSet<IpAddr> = conversations.iter().map(|flow| flow.asker().address).collect();
     let flows: Vec<FlowNote> = conversations.iter().take(MAX_LISTED).map(flow_note).collect();
-    let sum = rpc::sum(conversations);
-    let replies_of = |number, version| answered(conversations, number, version);
-    let programs = rpc::by_program(&sum).into_iter().map(|(number, version, procedures, calls)| RpcProgram {
+    let programs = rpc::by_program(calls).into_iter().map(|(number, version, procedures, times)| RpcProgram {
         program: number,
         name: program::name(number, version).into_owned(),
         version,
@@ -137,8 +136,8 @@ pub(crate) fn finding(
             .iter()
             .map(|procedure| program::procedure_name(number, version, *procedure).into_owned())
             .collect(),
-        calls,
-        replies: replies_of(number, version),
+        calls: times,
+        replies: calls.answered.get(&(number, version)).copied().unwrap_or(0),
     });
     let mut community_ids: Vec<String> = flows.iter().map(|flow| flow.community_id.clone()).collect();
     community_ids.sort_unstable();
@@ -189,18 +188,6 @@ impl Finding {
         let key = (self.address, self.port, self.transport, self.server);
         (self.class, self.kind == Kind::Client, self.state, std::cmp::Reverse(points), key, self.wireshark.clone())
     }
-}
-
-/// Calls of a program that a reply with the same transaction id answers.
-fn answered(conversations: &[Conversation], number: u32, version: u32) -> u64 {
-    let pairs = conversations.iter().filter_map(|flow| {
-        let calls = flow.from_client.remote_calls.as_deref()?;
-        let replies = flow.from_server.remote_calls.as_deref()?;
-        let of_program =
-            calls.calls.iter().filter(|(_, call)| (call.named.program, call.named.version) == (number, version));
-        Some(of_program.filter(|(xid, _)| replies.replies.get(*xid).is_some()).count() as u64)
-    });
-    pairs.sum()
 }
 
 fn flow_note(flow: &Conversation) -> FlowNote {

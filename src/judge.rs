@@ -42,7 +42,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
     let mut conversations: Vec<Conversation> = table
         .flows()
-        .map(|(key, flow)| Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings))
+        .map(|(key, flow)| Conversation::new(key, flow, table.crumbs(&key), table.scope(), &bindings))
         .collect();
     for conversation in &mut conversations {
         back::mark(conversation, &announced);
@@ -105,12 +105,13 @@ fn is_target(scope: &Scope, service: &Service) -> bool {
 /// A service and everything that was said to it.
 fn service_finding(service: Service, flows: &[Conversation], context: Context<'_>) -> Finding {
     let state = state_of(flows);
-    let mut evidence = rule::of_service(&service, flows, context);
+    let calls = rpc::sum(flows);
+    let mut evidence = rule::of_service(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
     let verdict = Verdict::from_evidence(evidence);
-    let (protocol, what) = describe(&service, flows, &verdict, state, context);
+    let (protocol, what) = describe(&service, flows, &calls, &verdict, state, context);
     let kind = Kind::Service;
-    finding::finding(kind, service, service.end.address, verdict, protocol, what, state, flows)
+    finding::finding(kind, service, service.end.address, verdict, protocol, what, state, &calls, flows)
 }
 
 /// A source that touched many services.
@@ -119,8 +120,17 @@ fn scanner_finding(scanner: &sweep::Scanner) -> Finding {
     let (targets, what) = (scanner.targets(), scanner.what());
     let state = if targets.open.is_empty() { State::Unanswered } else { State::NoPayload };
     let service = scanner.probes[0].service();
-    let mut finding =
-        finding::finding(Kind::Scanner, service, scanner.address, verdict, "", what, state, &scanner.probes);
+    let mut finding = finding::finding(
+        Kind::Scanner,
+        service,
+        scanner.address,
+        verdict,
+        "",
+        what,
+        state,
+        &rpc::Sum::default(),
+        &scanner.probes,
+    );
     finding.targets = Some(targets);
     finding
 }
@@ -128,14 +138,15 @@ fn scanner_finding(scanner: &sweep::Scanner) -> Finding {
 /// A client on a reserved source port: not a service, told under what it talks to.
 fn client_finding(service: Service, client: IpAddr, flows: &[Conversation], context: Context<'_>) -> Finding {
     let state = state_of(flows);
-    let mut evidence = rule::of_client(&service, flows, context);
+    let calls = rpc::sum(flows);
+    let mut evidence = rule::of_client(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
     let verdict = Verdict::from_evidence(evidence);
-    let (protocol, what) = describe(&service, flows, &verdict, state, context);
+    let (protocol, what) = describe(&service, flows, &calls, &verdict, state, context);
     let name = context.registry.name(service.transport, service.end.port);
     let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
     let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);
-    finding::finding(Kind::Client, service, client, verdict, protocol, what, state, flows)
+    finding::finding(Kind::Client, service, client, verdict, protocol, what, state, &calls, flows)
 }
 
 /// The best that any conversation came to.
@@ -173,12 +184,13 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
 fn describe(
     service: &Service,
     flows: &[Conversation],
+    calls: &rpc::Sum,
     verdict: &Verdict,
     state: State,
     context: Context<'_>,
 ) -> (&'static str, String) {
     let content = rule::content::summary(flows);
-    if let Some(what) = rpc::describe(flows) {
+    if let Some(what) = rpc::describe(calls, flows) {
         let what = rule::netinfo::describe(service, flows, context).unwrap_or(what);
         return ("onc-rpc", content.map_or(what.clone(), |content| format!("{what}; {content}")));
     }

@@ -393,6 +393,17 @@ impl<V: Default + Merge, const N: usize> Sample<V, N> {
         found.or_else(|| recent.iter().find(|(other, _)| *other == rank).map(|(_, value)| value))
     }
 
+    /// Every number that is in either sample, with what each knows of it, in the order of rank.
+    pub fn join<'a, W>(&'a self, other: &'a Sample<W, N>) -> impl Iterator<Item = (u32, Option<&'a V>, Option<&'a W>)> {
+        let (mut mine, mut theirs) = (self.log.iter().peekable(), other.log.iter().peekable());
+        std::iter::from_fn(move || {
+            let rank = earliest(mine.peek().map(|(rank, _)| *rank), theirs.peek().map(|(rank, _)| *rank))?;
+            let own = mine.next_if(|(other, _)| *other == rank).map(|(_, value)| value);
+            let other = theirs.next_if(|(other, _)| *other == rank).map(|(_, value)| value);
+            Some((gather32(rank), own, other))
+        })
+    }
+
     /// Whether a number would be kept, if it came.
     #[must_use]
     pub fn covers(&self, number: u32) -> bool {

@@ -89,8 +89,8 @@ pub const ALL: &[About] = &[
 ];
 
 /// The reasons for a service.
-pub fn of_service(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
-    let mut evidence = of_remote_calls(service, flows, context);
+pub fn of_service(service: &Service, flows: &[Conversation], calls: &rpc::Sum, context: Context<'_>) -> Vec<Evidence> {
+    let mut evidence = of_remote_calls(service, flows, calls, context);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::evidence(flows));
     evidence.extend(lore::evidence(service));
@@ -98,8 +98,8 @@ pub fn of_service(service: &Service, flows: &[Conversation], context: Context<'_
 }
 
 /// The reasons for a client on a reserved source port.
-pub fn of_client(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
-    let mut evidence = of_remote_calls(service, flows, context);
+pub fn of_client(service: &Service, flows: &[Conversation], calls: &rpc::Sum, context: Context<'_>) -> Vec<Evidence> {
+    let mut evidence = of_remote_calls(service, flows, calls, context);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::names(flows));
     match back_connection::evidence(flows) {
@@ -110,8 +110,8 @@ pub fn of_client(service: &Service, flows: &[Conversation], context: Context<'_>
 }
 
 /// What ONC RPC says, of services and of clients.
-fn of_remote_calls(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
-    let mut evidence = rpc::evidence(flows);
+fn of_remote_calls(service: &Service, flows: &[Conversation], calls: &rpc::Sum, context: Context<'_>) -> Vec<Evidence> {
+    let mut evidence = rpc::evidence(calls, flows);
     evidence.extend(bound::evidence(service, flows, context.bindings));
     evidence.extend(netinfo::evidence(service, flows, context));
     evidence.extend(nis::evidence(service, flows));

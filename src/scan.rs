@@ -1,6 +1,8 @@
 //! From inputs to one table: finds the captures, reads each into a table of its own, on as many threads as wanted, and
 //! merges. The result does not depend on order or threads.
 
+mod shards;
+
 use crate::error::Error;
 use crate::merge::Merge;
 use crate::port::Scope;
@@ -9,6 +11,7 @@ use crate::source::capture_file::Record;
 use crate::source::{self, BytesRead, Options};
 use crate::table::FlowTable;
 use crate::words::count;
+use shards::Shards;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +19,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+/// Threads that one capture is dealt over, at most: the one that reads cannot feed more.
+const MAX_SHARDS: usize = 8;
 /// Folders in folders that are entered.
 const MAX_DEPTH: usize = 64;
 
@@ -104,6 +109,10 @@ impl Scan {
     /// Reads every capture that was found.
     #[must_use]
     pub fn run(&self, found: Found) -> Scanned {
+        if let ([path], true) = (&found.files[..], self.threads > 1 && self.fast_lane) {
+            let options = Options { input: 0, read_ahead: true, bytes_read: BytesRead::clone(&self.bytes_read) };
+            return self.spread(path, &options, found.errors);
+        }
         let workers = self.threads.clamp(1, found.files.len().max(1));
         let read_ahead = self.threads > 1 && workers == 1;
         let next = AtomicUsize::new(0);
@@ -147,6 +156,21 @@ impl Scan {
             }));
         }
         scanned
+    }
+
+    /// Reads one capture, its conversations dealt over all threads.
+    fn spread(&self, path: &Path, options: &Options, mut errors: Vec<Error>) -> Scanned {
+        let (table, outcome) = thread::scope(|threads| {
+            let mut shards = Shards::start(threads, self.threads.min(MAX_SHARDS) - 1, || self.table());
+            let outcome = source::open(path, options).map(|capture| capture.read(|record| shards.take(record)));
+            (shards.finish(), outcome)
+        });
+        let input = outcome.unwrap_or_else(|error| {
+            let input = Input::unreadable(path.display().to_string(), &error);
+            errors.push(error);
+            input
+        });
+        Scanned { table, inputs: vec![input], errors }
     }
 
     fn table(&self) -> FlowTable {

@@ -6,11 +6,12 @@ use crate::frame::{Frame, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
 use crate::packet::{self, FragmentKey, Packet};
-use crate::port::{Scope, Transport};
+use crate::port::{Ports, Scope, Transport};
 use crate::signature::Payload;
 use crate::signature::rpc::{self, Found};
 use crate::skip::Skip;
 use crate::tunnel;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
@@ -154,6 +155,12 @@ impl FlowTable {
     /// Takes a frame in.
     #[inline]
     pub fn take(&mut self, frame: &Frame<'_>) {
+        self.take_glanced(frame, if self.fast_lane { glance(frame) } else { None });
+    }
+
+    /// The same, where the fast lane has been asked already.
+    #[inline]
+    pub fn take_glanced(&mut self, frame: &Frame<'_>, glanced: Option<Ports>) {
         self.totals.frames += 1;
         self.totals.bytes += u64::from(frame.wire_len);
         self.totals.cut += u64::from((frame.wire_len as usize) > frame.bytes.len());
@@ -161,10 +168,7 @@ impl FlowTable {
             self.totals.first = Some(self.totals.first.map_or(frame.time, |first| first.min(frame.time)));
             self.totals.last = self.totals.last.max(Some(frame.time));
         }
-        if self.fast_lane
-            && let Some(ports) = glance(frame)
-            && !self.scope.wants(ports)
-        {
+        if glanced.is_some_and(|ports| !self.scope.wants(ports)) {
             self.totals.outside += 1;
             return;
         }
@@ -200,7 +204,7 @@ impl FlowTable {
         }
         let payload =
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
-        let calls: Vec<Found<'_>> = rpc::found(&payload).take(MAX_MESSAGES).collect();
+        let calls: SmallVec<[Found<'_>; 2]> = rpc::found(&payload).take(MAX_MESSAGES).collect();
         let certain = calls.iter().any(|found| !found.message.inside);
         let context = self.scope.is_context(packet.ports());
         let tier = match (packet.payload_len, certain) {

@@ -121,6 +121,8 @@ impl Read {
             !scanned.errors.is_empty() || scanned.inputs.iter().any(|input| input.status != InputStatus::Complete);
         let options = Options { show_secrets: self.show_secrets };
         let report = report_with(&scanned.table, scanned.inputs, &registry, options);
+        // The process ends soon: giving back hundreds of megabytes piece by piece would only take time.
+        std::mem::forget(scanned.table);
         for (path, mut file) in outputs {
             self.write(&report, format_of(&path)?, false, &mut file)
                 .and_then(|()| file.flush())

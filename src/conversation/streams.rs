@@ -7,6 +7,7 @@ use crate::port::Transport;
 use crate::signature::Payload;
 use crate::signature::rpc::{self, Body};
 use crate::table::Crumbs;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// RPC messages that are read from one stream put together.
@@ -64,8 +65,8 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
         let Some(stamp) = stream.seen(found.at) else { continue };
         match known {
             Some(true) => {}
-            Some(false) => calls.complete(message.xid, &found),
-            None => calls.observe(stamp, &found),
+            Some(false) => calls.to_mut().complete(message.xid, &found),
+            None => calls.to_mut().observe(stamp, &found),
         }
     }
     if traffic.remote_calls.as_deref().is_some_and(|calls| *calls == RemoteCalls::default()) {
@@ -76,8 +77,11 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
 /// Takes messages from inside segments for what they seem where the other direction has their transaction id, or where
 /// their program is called in this direction anyway. The rest is forgotten: files hold recorded RPC, too.
 fn adopt(traffic: &mut [Traffic; 2]) {
-    for calls in traffic.iter_mut().filter_map(|half| half.remote_calls.as_deref_mut()) {
-        calls.settle();
+    for calls in traffic.iter_mut().filter_map(|half| half.remote_calls.as_mut()) {
+        // What is borrowed from the table is settled already.
+        if let Cow::Owned(calls) = calls {
+            calls.settle();
+        }
     }
     let has_strays =
         |half: &Traffic| half.remote_calls.as_deref().is_some_and(|calls| calls.strays != Strays::default());
@@ -95,7 +99,7 @@ fn adopt(traffic: &mut [Traffic; 2]) {
     let called = [called(&traffic[0]), called(&traffic[1])];
     let replied = [replied(&traffic[0]), replied(&traffic[1])];
     for side in [0, 1] {
-        let Some(seen) = traffic[side].remote_calls.as_deref_mut() else { continue };
+        let Some(seen) = traffic[side].remote_calls.as_mut().map(Cow::to_mut) else { continue };
         let strays = std::mem::take(&mut seen.strays);
         let programs: BTreeSet<(u32, u32)> =
             seen.procedures.iter().map(|(named, _)| (named.program, named.version)).collect();

@@ -17,7 +17,7 @@ pub struct Asked {
 }
 
 /// Every detail of some kinds.
-pub fn of(flows: &[Conversation], wanted: impl Fn(Kind) -> bool) -> BTreeMap<&Detail, Asked> {
+pub fn of<'a>(flows: &'a [Conversation<'a>], wanted: impl Fn(Kind) -> bool) -> BTreeMap<&'a Detail, Asked> {
     let mut details: BTreeMap<&Detail, Asked> = BTreeMap::new();
     for flow in flows {
         let calls = flow.from_client.remote_calls.as_deref();

@@ -57,6 +57,8 @@ pub struct Sum {
     pub asked_elsewhere: u64,
     pub procedures: BTreeMap<Named, (u64, Option<Stamp>)>,
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// Calls that were answered, by program and version, among those kept.
+    pub answered: BTreeMap<(u32, u32), u64>,
     /// Calls that are kept.
     kept_calls: u64,
     pair_frames: Firsts,
@@ -80,22 +82,25 @@ pub fn sum(flows: &[Conversation]) -> Sum {
         sum.reply_bytes += answered.reply_bytes;
         sum.resynchronised += flow.from_client.resynchronised + flow.from_server.resynchronised;
         sum.asked_elsewhere += flow.asked_elsewhere;
-        for (xid, call) in asked.calls.iter() {
-            sum.whole += u64::from(call.whole);
-            sum.kept_calls += 1;
-            sum.call_frames.push(call.first);
-            match answered.replies.get(xid) {
-                Some(reply) => {
+        for (xid, call, reply) in asked.calls.join(&answered.replies) {
+            if let Some(call) = call {
+                sum.whole += u64::from(call.whole);
+                sum.kept_calls += 1;
+                sum.call_frames.push(call.first);
+            }
+            if let Some(reply) = reply {
+                sum.reply_ids += 1;
+                sum.reply_frames.push(reply.first);
+            }
+            match (call, reply) {
+                (Some(call), Some(reply)) => {
                     sum.paired += 1;
+                    *sum.answered.entry((call.named.program, call.named.version)).or_default() += 1;
                     sum.pair_frames.extend([call.first, reply.first]);
                 }
-                None => sum.unanswered += u64::from(answered.replies.covers(xid)),
+                (Some(_), None) => sum.unanswered += u64::from(answered.replies.covers(xid)),
+                (None, _) => sum.unasked += u64::from(asked.calls.covers(xid)),
             }
-        }
-        for (xid, reply) in answered.replies.iter() {
-            sum.reply_ids += 1;
-            sum.unasked += u64::from(asked.calls.covers(xid) && asked.calls.get(xid).is_none());
-            sum.reply_frames.push(reply.first);
         }
         for (named, seen) in asked.procedures.iter() {
             let entry = sum.procedures.entry(*named).or_default();
@@ -163,12 +168,11 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     if sum.reply_ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
 }
 
-pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
-    let sum = sum(flows);
+pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
     if sum.calls + sum.replies == 0 {
         return Vec::new();
     }
-    let weight = weigh(&sum, flows);
+    let weight = weigh(sum, flows);
     if weight == Weight::NOTE {
         let to = if flows.iter().all(is_broadcast) { ", to everybody on the net" } else { ", and no reply in RPC" };
         let says = if sum.calls == 0 {
@@ -177,7 +181,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
                 count_u64(sum.replies, "RPC reply")
             )
         } else {
-            format!("{}{to}: {}", count_u64(sum.calls, "RPC call"), programs(&sum))
+            format!("{}{to}: {}", count_u64(sum.calls, "RPC call"), programs(sum))
         };
         return vec![Evidence {
             by: PROBED.id,
@@ -193,7 +197,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         by: VERIFIED.id,
         class: Class::LegacyRpc,
         weight,
-        says: says(&sum),
+        says: says(sum),
         frames: frames.map(Firsts::frames).unwrap_or_default(),
         attack: None,
     }]
@@ -247,14 +251,13 @@ fn says(sum: &Sum) -> String {
 
 /// What the service is, where it is RPC.
 #[must_use]
-pub fn describe(flows: &[Conversation]) -> Option<String> {
-    let sum = sum(flows);
-    (weigh(&sum, flows) >= Weight::STRONG).then(|| {
+pub fn describe(sum: &Sum, flows: &[Conversation]) -> Option<String> {
+    (weigh(sum, flows) >= Weight::STRONG).then(|| {
         let tls = if sum.outcomes.contains_key(&Outcome::StartTls) { ", then TLS" } else { "" };
         if sum.procedures.is_empty() {
             format!("ONC RPC, program unknown: no call was captured{tls}")
         } else {
-            format!("{}{tls}", programs(&sum))
+            format!("{}{tls}", programs(sum))
         }
     })
 }

@@ -51,17 +51,17 @@ pub struct Targets {
 }
 
 /// A source and its fruitless conversations.
-pub struct Scanner {
+pub struct Scanner<'a> {
     pub address: IpAddr,
-    pub probes: Vec<Conversation>,
+    pub probes: Vec<Conversation<'a>>,
     weight: Weight,
     answered: usize,
 }
 
 /// Takes the scanners' probes out; what is left are conversations of services and clients, in no particular order.
-pub fn take(conversations: &mut Vec<Conversation>) -> Vec<Scanner> {
+pub fn take<'a>(conversations: &mut Vec<Conversation<'a>>) -> Vec<Scanner<'a>> {
     conversations.sort_unstable_by_key(|conversation| (conversation.client().address, conversation.order()));
-    let mut scanners: BTreeMap<IpAddr, Scanner> = BTreeMap::new();
+    let mut scanners: BTreeMap<IpAddr, Scanner<'a>> = BTreeMap::new();
     for group in conversations.chunk_by(|a, b| a.client().address == b.client().address) {
         let others = group.iter().filter(|conversation| !is_fruitless(conversation));
         let answered = others.map(Conversation::service).collect::<BTreeSet<_>>().len();
@@ -119,7 +119,7 @@ fn weigh(conversations: &[Conversation], answered: usize) -> Option<Weight> {
     }
 }
 
-impl Scanner {
+impl Scanner<'_> {
     /// In one line.
     #[must_use]
     pub fn what(&self) -> String {
