@@ -138,6 +138,8 @@ pub struct Traffic<'a> {
     pub last: Option<Stamp>,
     pub first_payload: Option<Stamp>,
     pub remote_calls: Option<Cow<'a, RemoteCalls>>,
+    /// Identifications of datagrams of which later fragments were gathered.
+    pub gathered: Vec<u32>,
     /// RPC messages that began inside a segment and were borne out by the other direction.
     pub resynchronised: u64,
 }
@@ -180,6 +182,7 @@ impl<'a> Conversation<'a> {
         if key.transport == Transport::Tcp {
             streams::read(&flow.halves, crumbs, &mut halves, &mut seen);
         }
+        streams::adopt(&mut halves);
         let (server, basis) = roles::tell(&key, &halves, &seen, scope, bindings);
         let [a, b] = halves;
         let (from_client, from_server) = if server == 0 { (b, a) } else { (a, b) };
@@ -294,6 +297,7 @@ fn traffic<'a>(half: &Half, transport: Transport) -> Traffic<'a> {
         last: half.last,
         first_payload: half.first_payload,
         remote_calls: None,
+        gathered: half.gathered.clone(),
         resynchronised: 0,
     }
 }

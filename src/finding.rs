@@ -12,7 +12,8 @@ use crate::rule::sweep::Targets;
 use crate::tunnel::Tunnel;
 use crate::words::ranges;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// Flows and clients that a finding lists; the totals beside them count all.
@@ -235,10 +236,11 @@ fn wireshark(kind: Kind, service: &Service, address: IpAddr, conversations: &[Co
     let (net, icmp) = if address.is_ipv4() { ("ip", "icmp") } else { ("ipv6", "icmpv6") };
     let transport = service.transport.name();
     let port = service.end.port;
+    let later = later_fragments(conversations, net);
     match kind {
         Kind::Service => format!(
             "(({net}.src == {address} && {transport}.srcport == {port}) || ({net}.dst == {address} && \
-             {transport}.dstport == {port})) && !{icmp}"
+             {transport}.dstport == {port}){later}) && !{icmp}"
         ),
         Kind::Client => {
             let own = port_set(conversations.iter().map(|flow| flow.asker().port));
@@ -264,6 +266,35 @@ fn wireshark(kind: Kind, service: &Service, address: IpAddr, conversations: &[Co
             format!("{net}.addr == {address} && ({}) && !{icmp}", parts.join(" || "))
         }
     }
+}
+
+/// Later fragments have no ports: Wireshark finds them by the identification of their datagram. None where there are
+/// more than a filter can hold.
+fn later_fragments(conversations: &[Conversation], net: &str) -> String {
+    let mut ids: BTreeMap<(IpAddr, IpAddr), BTreeSet<u32>> = BTreeMap::new();
+    for flow in conversations {
+        let (client, server) = (flow.client().address, flow.server().address);
+        for (traffic, ends) in [(&flow.from_client, (client, server)), (&flow.from_server, (server, client))] {
+            ids.entry(ends).or_default().extend(&traffic.gathered);
+        }
+    }
+    if ids.values().map(BTreeSet::len).sum::<usize>() > MAX_FILTER_RUNS {
+        return String::new();
+    }
+    let (field, is_fragment) = match net {
+        "ip" => ("ip.id", "(ip.flags.mf == 1 || ip.frag_offset > 0) && "),
+        _ => ("ipv6.fraghdr.ident", ""),
+    };
+    let mut clauses = String::new();
+    for ((from, to), ids) in ids.iter().filter(|(_, ids)| !ids.is_empty()) {
+        let ids: Vec<String> = ids.iter().map(|id| format!("0x{id:x}")).collect();
+        let _ = write!(
+            clauses,
+            " || ({is_fragment}{net}.src == {from} && {net}.dst == {to} && {field} in {{{}}})",
+            ids.join(", ")
+        );
+    }
+    clauses
 }
 
 /// `{4, 6, 811..827}`; cut to a range from the first to the last where there are too many runs to read.

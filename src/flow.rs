@@ -113,6 +113,8 @@ pub struct Half {
     pub opening: Opening,
     pub remote_calls: Option<Box<RemoteCalls>>,
     pub sightings: Few<SightingKey, Sighting, MAX_SIGHTINGS>,
+    /// The identifications of datagrams whose later fragments were gathered; filled in when the table is read.
+    pub gathered: Vec<u32>,
 }
 
 /// A signature by its place in [`signature::ALL`], and what it saw.
@@ -157,7 +159,8 @@ impl Merge for Sighting {
 
 impl Half {
     /// Takes in what the later fragments of a datagram of this direction add.
-    pub fn gather(&mut self, later: &Fragments) {
+    pub fn gather(&mut self, identification: u32, later: &Fragments) {
+        self.gathered.push(identification);
         self.packets += later.later;
         self.bytes += later.bytes;
         self.payload_bytes += later.payload_bytes;
@@ -248,6 +251,7 @@ impl Merge for Half {
             opening,
             remote_calls,
             sightings,
+            gathered,
         } = other;
         self.packets += packets;
         self.bytes += bytes;
@@ -269,5 +273,6 @@ impl Merge for Half {
             self.remote_calls.get_or_insert_default().merge(*theirs);
         }
         self.sightings.merge(sightings);
+        self.gathered.extend(gathered);
     }
 }

@@ -208,6 +208,14 @@ fn describe(
         .into_iter()
         .chain((!recognised.is_empty()).then_some(recognised.clone()))
         .collect();
-    let what = if parts.is_empty() { state.what().to_owned() } else { parts.join("; ") };
+    let what = if !parts.is_empty() {
+        parts.join("; ")
+    } else if flows.iter().all(|flow| flow.back_from.is_some()) {
+        "a connection that runs back to it, for standard error".to_owned()
+    } else if flows.iter().all(elsewhere::is_broadcast) {
+        "sent to everybody on the net".to_owned()
+    } else {
+        state.what().to_owned()
+    };
     (protocol, what)
 }

@@ -256,21 +256,26 @@ impl FlowTable {
     /// Later fragments whose first one tells the flow: they are counted as skipped, and belong to those observed.
     #[must_use]
     pub fn gathered_fragments(&self) -> u64 {
-        self.owned_fragments().map(|(_, _, fragments)| fragments.later).sum()
+        self.owned_fragments().map(|(.., fragments)| fragments.later).sum()
     }
 
-    fn owned_fragments(&self) -> impl Iterator<Item = (FlowKey, usize, &Fragments)> + '_ {
-        let owned = self.fragments.iter().filter_map(|(_, fragments)| Some((fragments.owner()?, fragments)));
+    fn owned_fragments(&self) -> impl Iterator<Item = (FlowKey, usize, u32, &Fragments)> + '_ {
+        let owned = self
+            .fragments
+            .iter()
+            .filter_map(|(key, fragments)| Some((fragments.owner()?, key.identification, fragments)));
         let kept = |key: &FlowKey| self.tiers.iter().any(|tier| tier.get(key).is_some());
-        owned.filter(move |((key, _), _)| kept(key)).map(|((key, sender), fragments)| (key, sender, fragments))
+        owned
+            .filter(move |((key, _), ..)| kept(key))
+            .map(|((key, sender), identification, fragments)| (key, sender, identification, fragments))
     }
 
     /// Every conversation, the features of its tiers merged; in no order that means anything. Borrowed where it lies in one
     /// tier, as most do.
     pub fn flows(&self) -> impl Iterator<Item = (FlowKey, Cow<'_, Flow>)> + '_ {
-        let mut gathered: HashMap<FlowKey, Vec<(usize, &Fragments)>> = HashMap::new();
-        for (key, sender, fragments) in self.owned_fragments() {
-            gathered.entry(key).or_default().push((sender, fragments));
+        let mut gathered: HashMap<FlowKey, Vec<(usize, u32, &Fragments)>> = HashMap::new();
+        for (key, sender, identification, fragments) in self.owned_fragments() {
+            gathered.entry(key).or_default().push((sender, identification, fragments));
         }
         // From the last tier on: it holds most, and the others are merged into a copy of it.
         let flows = Tier::ALL.into_iter().rev().flat_map(move |tier| {
@@ -291,8 +296,8 @@ impl FlowTable {
                 })
         });
         flows.map(move |(key, mut flow)| {
-            for (sender, fragments) in gathered.get(&key).into_iter().flatten() {
-                flow.to_mut().halves[*sender].gather(fragments);
+            for (sender, identification, fragments) in gathered.get(&key).into_iter().flatten() {
+                flow.to_mut().halves[*sender].gather(*identification, fragments);
             }
             (key, flow)
         })

@@ -5,7 +5,7 @@ use super::{Found, Traffic};
 use crate::flow::{Half, Opening, RemoteCalls, Strays, Stream, sightings};
 use crate::port::Transport;
 use crate::signature::Payload;
-use crate::signature::rpc::{self, Body};
+use crate::signature::rpc::{self, Body, Outcome};
 use crate::table::Crumbs;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -33,7 +33,6 @@ pub(super) fn read(
             read_records(&stream, &mut traffic[index]);
         }
     }
-    adopt(traffic);
 }
 
 fn read_sightings(stream: &Stream, seen: &mut Vec<Found>) {
@@ -63,6 +62,13 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
         };
         // The segments that it lies in, from the one where it begins.
         let Some(stamp) = stream.seen(found.at) else { continue };
+        let stray = match message.body {
+            Body::Call(_) => calls.strays.calls.get(message.xid).is_some(),
+            Body::Reply(_) => calls.strays.replies.get(message.xid).is_some(),
+        };
+        if message.inside && stray {
+            continue;
+        }
         match known {
             Some(true) => {}
             Some(false) => calls.to_mut().complete(message.xid, &found),
@@ -76,7 +82,7 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
 
 /// Takes messages from inside segments for what they seem where the other direction has their transaction id, or where
 /// their program is called in this direction anyway. The rest is forgotten: files hold recorded RPC, too.
-fn adopt(traffic: &mut [Traffic; 2]) {
+pub(super) fn adopt(traffic: &mut [Traffic; 2]) {
     for calls in traffic.iter_mut().filter_map(|half| half.remote_calls.as_mut()) {
         // What is borrowed from the table is settled already.
         if let Cow::Owned(calls) = calls {
@@ -98,6 +104,7 @@ fn adopt(traffic: &mut [Traffic; 2]) {
     };
     let called = [called(&traffic[0]), called(&traffic[1])];
     let replied = [replied(&traffic[0]), replied(&traffic[1])];
+    let silent = [0, 1].map(|side: usize| traffic[side].captured_payload() == 0);
     for side in [0, 1] {
         let Some(seen) = traffic[side].remote_calls.as_mut().map(Cow::to_mut) else { continue };
         let strays = std::mem::take(&mut seen.strays);
@@ -110,8 +117,11 @@ fn adopt(traffic: &mut [Traffic; 2]) {
                 traffic[side].resynchronised += 1;
             }
         }
+        // Where the other direction was not captured at all, replies behind the first are borne out by that one.
+        let alone = silent[1 - side] && seen.reply_messages > 0;
         for (xid, reply) in strays.replies.iter() {
-            if seen.replies.get(xid).is_none() && called[1 - side].contains(&xid) {
+            let borne_out = called[1 - side].contains(&xid) || (alone && reply.outcome != Outcome::Cut);
+            if seen.replies.get(xid).is_none() && borne_out {
                 seen.add_reply(xid, reply.clone());
                 traffic[side].resynchronised += 1;
             }

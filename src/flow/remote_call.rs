@@ -133,13 +133,15 @@ pub struct ReplySeen {
     pub outcome: Outcome,
     /// The first word of the result, which many programs give a status.
     pub status: Option<u32>,
+    /// Of the first, as sent.
+    pub length: u32,
     pub times: u32,
 }
 
 impl Merge for ReplySeen {
     fn merge(&mut self, other: Self) {
-        (self.first, self.outcome, self.status) =
-            (self.first, self.outcome, self.status).min((other.first, other.outcome, other.status));
+        let key = |seen: &Self| (seen.first, seen.outcome, seen.status, seen.length);
+        (self.first, self.outcome, self.status, self.length) = key(self).min(key(&other));
         self.times = self.times.saturating_add(other.times);
     }
 }
@@ -167,12 +169,11 @@ impl RemoteCalls {
             Body::Reply(outcome) => {
                 let status = if outcome.is_success() { found.content.first_chunk() } else { None };
                 let status = status.map(|word| u32::from_be_bytes(*word));
-                let seen = ReplySeen { first: stamp, outcome, status, times: 1 };
+                let seen = ReplySeen { first: stamp, outcome, status, length: message.length, times: 1 };
                 if message.inside {
                     self.strays.replies.push(message.xid, seen);
                     return;
                 }
-                self.reply_bytes += u64::from(message.length);
                 self.add_reply(message.xid, seen);
             }
         }
@@ -216,6 +217,7 @@ impl RemoteCalls {
     pub fn add_reply(&mut self, xid: u32, seen: ReplySeen) {
         let times = u64::from(seen.times);
         self.reply_messages += times;
+        self.reply_bytes += u64::from(seen.length) * times;
         if let Some(count) = self.outcomes.entry(seen.outcome) {
             count.add_times(times, seen.first);
         }

@@ -82,10 +82,14 @@ pub fn sum(flows: &[Conversation]) -> Sum {
         sum.reply_bytes += answered.reply_bytes;
         sum.resynchronised += flow.from_client.resynchronised + flow.from_server.resynchronised;
         sum.asked_elsewhere += flow.asked_elsewhere;
+        let mut repeated: BTreeMap<Named, u64> = BTreeMap::new();
         for (xid, call, reply) in asked.calls.join(&answered.replies) {
             if let Some(call) = call {
                 sum.whole += u64::from(call.whole);
                 sum.kept_calls += 1;
+                if call.times > 1 {
+                    *repeated.entry(call.named).or_default() += u64::from(call.times - 1);
+                }
                 sum.call_frames.push(call.first);
             }
             if let Some(reply) = reply {
@@ -104,7 +108,8 @@ pub fn sum(flows: &[Conversation]) -> Sum {
         }
         for (named, seen) in asked.procedures.iter() {
             let entry = sum.procedures.entry(*named).or_default();
-            *entry = (entry.0 + seen.count, earliest(entry.1, seen.first));
+            let repeats = repeated.get(named).copied().unwrap_or(0);
+            *entry = (entry.0 + seen.count.saturating_sub(repeats), earliest(entry.1, seen.first));
         }
         for (outcome, seen) in answered.outcomes.iter() {
             *sum.outcomes.entry(*outcome).or_default() += seen.count;
@@ -141,7 +146,9 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
         }
         // One call to a server that answers in another language is a question, too; several may be RPC of which the
         // server's side was captured in pieces.
-        let spoke_otherwise = flows.iter().any(|flow| flow.from_server.captured_payload() > 0);
+        let spoke =
+            |flow: &Conversation| flow.from_server.captured_payload() > 0 && flow.from_server.missing_bytes == 0;
+        let spoke_otherwise = flows.iter().any(spoke);
         let known = flows.iter().flat_map(|flow| &flow.seen).any(|seen| seen.from == Side::Server);
         return match sum.whole {
             0 | 1 if spoke_otherwise => Weight::NOTE,
@@ -229,10 +236,10 @@ fn says(sum: &Sum) -> String {
         }
     }
     if sum.resynchronised > 0 {
-        let _ = write!(says, "; {} found inside segments, their beginning not captured in order", sum.resynchronised);
+        let _ = write!(says, "; {} inside segments or cut short, borne out by the other direction", sum.resynchronised);
     }
     if sum.asked_elsewhere > 0 {
-        let _ = write!(says, "; {} asked at another address (broadcast)", sum.asked_elsewhere);
+        let _ = write!(says, "; {} asked by a call to another address (broadcast)", sum.asked_elsewhere);
     }
     if sum.outcomes.contains_key(&Outcome::StartTls) {
         says.push_str("; the server agreed to TLS, what follows is encrypted");

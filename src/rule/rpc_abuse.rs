@@ -259,7 +259,7 @@ fn set(procedures: &BTreeMap<Named, Called>) -> Option<Evidence> {
     let by = listed(by.iter().map(ToString::to_string).collect(), MAX_NAMED);
     let calls: u64 = called.iter().map(|(_, called)| called.count).sum();
     (calls > 0).then(|| {
-        let says = format!("{calls} SET or UNSET calls from another host: {by}");
+        let says = format!("{} to SET or UNSET from another host: {by}", crate::words::count_u64(calls, "call"));
         reason(&SET, Weight::STRONG, says, called.iter().filter_map(|(_, called)| called.first))
     })
 }

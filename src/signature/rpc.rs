@@ -46,8 +46,8 @@ pub struct Message {
     pub body: Body,
     /// Its length as sent, in bytes, without the record mark; of the first fragment where it has several.
     pub length: u32,
-    /// Found inside a segment, and neither before nor behind it stands another record: it counts only where a message
-    /// of the other direction has the same transaction id.
+    /// Found inside a segment, with no other record before or behind it; or a reply without its status. It counts only
+    /// where a message of the other direction has the same transaction id.
     pub inside: bool,
 }
 
@@ -96,10 +96,12 @@ pub enum Outcome {
     SystemError,
     RpcMismatch,
     AuthError,
+    /// The capture ends before the status.
+    Cut,
 }
 
 impl Outcome {
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -113,6 +115,7 @@ impl Outcome {
             Outcome::SystemError => "system error",
             Outcome::RpcMismatch => "RPC version mismatch",
             Outcome::AuthError => "authentication error",
+            Outcome::Cut => "status cut off by the capture",
         }
     }
 
@@ -279,11 +282,13 @@ fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
             let (call, credential) = call(&mut reader, wire_len - bytes.len().min(wire_len))?;
             (Body::Call(call), credential)
         }
-        1 => (Body::Reply(reply(&mut reader)?), Credential::None),
+        1 => (Body::Reply(reply(&mut reader, wire_len > bytes.len())?), Credential::None),
         _ => return None,
     };
     let length = u32::try_from(wire_len).unwrap_or(u32::MAX);
-    Some(Found { message: Message { xid, body, length, inside: false }, credential, content: reader.rest(), at: 0 })
+    // A reply whose status is cut off says too little to count without its call.
+    let inside = body == Body::Reply(Outcome::Cut);
+    Some(Found { message: Message { xid, body, length, inside }, credential, content: reader.rest(), at: 0 })
 }
 
 /// Signature C: version 2, a program in the useful range, plausible version and procedure, known flavors, lengths that fit.
@@ -371,10 +376,15 @@ pub const fn flavor_name(flavor: u32) -> &'static str {
 }
 
 /// Signature R2: an accepted reply with a proper verifier and status, or a denied one of exactly its layout.
-fn reply(reader: &mut Reader<'_>) -> Option<Outcome> {
+fn reply(reader: &mut Reader<'_>, is_cut: bool) -> Option<Outcome> {
     match reader.word()? {
         0 => {
             reader.word().filter(|&word| is_flavor(word))?;
+            let mut ahead = *reader;
+            let len = ahead.word().map(|len| len as usize).filter(|&len| len <= MAX_AUTH)?;
+            if is_cut && ahead.rest().len() < len.next_multiple_of(4) + 4 {
+                return Some(Outcome::Cut);
+            }
             let verifier = reader.opaque(MAX_AUTH)?;
             Some(match reader.word()? {
                 0 if verifier == b"STARTTLS" => Outcome::StartTls,
