@@ -404,3 +404,47 @@ fn a_binding_tells_the_server_where_nothing_else_does() {
     ]);
     assert_eq!((only(&report).port, only(&report).direction_basis), (Some(817), Basis::Binding));
 }
+
+/// However a stream is cut into segments, with its handshake or joined inside a record, every procedure has its name.
+#[test]
+fn every_procedure_is_named_however_the_stream_is_cut() {
+    let procedures = [0u32, 1, 3, 4, 6, 16, 18, 19, 20, 21];
+    for step in [3, 7, 20, 50, 100, 128, 200, 536, 1448] {
+        for joined_late in [false, true] {
+            let side = |asking: bool| -> Vec<u8> {
+                let of = |(xid, procedure): (u32, &u32)| {
+                    let call = [rpc_call(xid, 100_003, 3, *procedure), vec![7; 36]].concat();
+                    forge::record(&if asking { call } else { [rpc_reply(xid), vec![9; 60]].concat() })
+                };
+                (100..).zip(&procedures).flat_map(of).collect()
+            };
+            let (asked, answered) = (side(true), side(false));
+            let mut payloads: Vec<(bool, &[u8])> = Vec::new();
+            let (mut asked, mut answered) = (asked.chunks(step), answered.chunks(step));
+            loop {
+                let (question, answer) = (asked.next(), answered.next());
+                payloads.extend(question.map(|bytes| (false, bytes)));
+                payloads.extend(answer.map(|bytes| (true, bytes)));
+                if question.is_none() && answer.is_none() {
+                    break;
+                }
+            }
+            let frames = conversation(CLIENT, SERVER, &payloads);
+            // Joined late: without the handshake and the first two segments of either side.
+            let report = judged(if joined_late { &frames[7.min(frames.len() - 2)..] } else { &frames });
+            if joined_late && step > 400 {
+                continue; // almost nothing is left
+            }
+            let finding = only(&report);
+            assert_eq!(
+                (finding.class, finding.confidence),
+                (Class::LegacyRpc, Confidence::Certain),
+                "{step} {joined_late}"
+            );
+            let named: usize = finding.rpc.iter().map(|program| program.procedures.len()).sum();
+            let lost = if joined_late { 2 * step / 80 + 2 } else { 0 };
+            assert!(named + lost >= procedures.len(), "{step} {joined_late}: {named} named: {}", finding.what);
+            assert!(!joined_late || named > 4 || step > 128, "{step}: {}", finding.what);
+        }
+    }
+}

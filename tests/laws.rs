@@ -30,10 +30,19 @@ fn frame() -> impl Strategy<Value = Spec> {
         3 => Just(Vec::new()),
         2 => (xid.clone(), 0u32..3).prop_map(|(xid, procedure)| forge::rpc_call(xid, 100_004, 2, procedure)),
         2 => xid.clone().prop_map(forge::rpc_reply),
-        2 => (xid, any::<bool>()).prop_map(|(xid, two)| {
+        2 => (xid.clone(), any::<bool>()).prop_map(|(xid, two)| {
             let call = forge::record(&forge::rpc_call(xid, 100_005, 3, 1));
             if two { [call.clone(), call].concat() } else { call }
         }),
+        // A call or a reply inside a segment, and pieces of them.
+        2 => (1u32..6, 0usize..60, any::<bool>()).prop_map(|(xid, cut, call)| {
+            let message = if call { forge::rpc_call(xid, 100_005, 3, 1) } else { forge::rpc_reply(xid) };
+            let record = forge::record(&message);
+            if cut < record.len() { record[cut..].to_vec() } else { [vec![9; cut], record].concat() }
+        }),
+        // A portmapper is asked, and says 817.
+        1 => xid.clone().prop_map(|xid| [forge::rpc_call(xid, 100_000, 2, 3), forge::rpc_call(100_004, 2, 6, 0)].concat()),
+        1 => xid.clone().prop_map(|xid| [&forge::rpc_reply(xid)[..24], &[0, 0, 3, 49]].concat()),
         1 => Just(b"SSH-2.0-made_up\r\n".to_vec()),
         1 => Just(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
         1 => Just(b"uid=0(root) gid=0(root)\n".to_vec()),

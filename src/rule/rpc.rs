@@ -171,7 +171,9 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
         flows.iter().all(|flow| flow.key.transport == Transport::Tcp || flow.from_client.captured_payload() == 0);
     let sent: u64 = flows.iter().map(|flow| flow.from_server.payload_packets).sum();
     let sent_bytes: u64 = flows.iter().map(|flow| flow.from_server.payload_bytes).sum();
-    let most = sum.replies * 2 >= sent || sum.reply_bytes * 2 >= sent_bytes;
+    // By number, or by length where replies fill several segments; what claims more than there is claims too much.
+    let fills = sum.reply_bytes * 2 >= sent_bytes && sum.reply_bytes <= sent_bytes * 2;
+    let most = sum.replies * 2 >= sent || fills;
     if sum.reply_ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
 }
 

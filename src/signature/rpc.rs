@@ -46,7 +46,8 @@ pub struct Message {
     pub body: Body,
     /// Its length as sent, in bytes, without the record mark; of the first fragment where it has several.
     pub length: u32,
-    /// Found inside a segment, with no other record before or behind it; or a reply without its status. It counts only
+    /// Found inside a segment, with no other record before or behind it; a call of which the segment does not hold all of
+    /// the header; or a reply without its status. It counts only
     /// where a message of the other direction has the same transaction id.
     pub inside: bool,
 }
@@ -157,10 +158,14 @@ pub fn messages<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Message> + us
 pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use<'a> {
     let missing = payload.wire_len.saturating_sub(payload.bytes.len());
     let (bytes, transport) = (payload.bytes, payload.transport);
-    let mut records = Records { bytes, at: Some(0), places: None, tries: 0 };
+    let mut records = Records { bytes, missing, at: Some(0), places: None, tries: 0 };
     let mut datagram = Some(bytes);
     std::iter::from_fn(move || match transport {
-        Transport::Udp => datagram.take().and_then(|bytes| message(bytes, bytes.len() + missing)),
+        // XDR comes in words of four bytes (RFC 4506, section 3), and a datagram holds nothing else.
+        Transport::Udp => datagram
+            .take()
+            .filter(|bytes| (bytes.len() + missing).is_multiple_of(4))
+            .and_then(|bytes| message(bytes, bytes.len() + missing)),
         Transport::Tcp => records.next_message(),
     })
 }
@@ -168,6 +173,8 @@ pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use
 /// Walks the records of a segment.
 struct Records<'a> {
     bytes: &'a [u8],
+    /// Bytes that were sent behind `bytes` but not captured.
+    missing: usize,
     /// Where the next record begins, if one does.
     at: Option<usize>,
     /// Where the words of calls and of replies stand, once they are looked for.
@@ -216,7 +223,7 @@ impl<'a> Records<'a> {
             {
                 // Another record where this one ends: then both are what they seem.
                 let chained = next.is_some_and(|next| self.record(next, MAX_RECORD).is_some());
-                found.message.inside = !chained;
+                found.message.inside |= !chained;
                 self.at = next;
                 return Some(found);
             }
@@ -249,7 +256,12 @@ impl<'a> Records<'a> {
         }
         let start = self.bytes.len() - rest.len();
         let here = &rest[..rest.len().min(fragment)];
-        let found = Found { at: start, ..message(here, fragment)? };
+        let mut found = Found { at: start, ..message(here, fragment)? };
+        // The rest of its header is in the next segment: put together with that it counts.
+        let unfinished = self.missing == 0 && matches!(found.message.body, Body::Call(Call { cut: true, .. }));
+        // One of several fragments, and its end not here: a small number in the place of the mark reads so, too.
+        let vague = !last && here.len() < fragment;
+        found.message.inside |= unfinished || vague;
         Some((found, self.after(last, start + fragment)))
     }
 
