@@ -369,3 +369,45 @@ fn the_registry_is_printed_and_replaced() {
     assert_eq!(status(&cut), 2);
     assert!(stderr(&cut).contains("cut off"), "{}", stderr(&cut));
 }
+
+#[test]
+fn a_captured_password_is_shown_only_when_asked_for() {
+    let world = World::new();
+    world.write("mac.pcap", &fixture("netinfo-817.pcap"));
+    for arguments in [&["-v", "mac.pcap"][..], &["-f", "json", "mac.pcap"]] {
+        let hidden = stdout(&world.run(arguments));
+        assert!(hidden.contains("netinfo.password") && !hidden.contains("s3cret!"), "{hidden}");
+        // Neither as it was on the wire nor in escapes of it.
+        assert!(!hidden.contains('\u{8c}') && !hidden.contains("8c cc") && !hidden.contains("\\x8c"), "{hidden}");
+        let shown = stdout(&world.run(&[arguments, &["--show-secrets"]].concat()));
+        assert!(shown.contains("s3cret!"), "{shown}");
+    }
+}
+
+/// Calls in one file and answers in another teach and pair as those in one file do.
+#[test]
+fn a_call_and_its_answer_may_lie_in_different_files() {
+    let world = World::new();
+    for (name, frames) in forge::shapes::all() {
+        let from_server = |frame: &forge::Forged| frame.bytes[26..30] == forge::host(2);
+        let (answers, calls): (Vec<_>, Vec<_>) = frames.iter().cloned().partition(from_server);
+        world.write("whole.pcap", &forge::pcap(1, false, true, &frames));
+        world.write("a-calls.pcap", &forge::pcap(1, false, true, &calls));
+        world.write("b-answers.pcap", &forge::pcap(1, false, true, &answers));
+        let told = |arguments: &[&str]| {
+            let report = json(&world.run(&[&["-f", "json"], arguments].concat()));
+            let findings = report["findings"].as_array().expect("a list").clone();
+            let line = |finding: &Value| {
+                let rpc: Vec<String> =
+                    finding["rpc"].as_array().into_iter().flatten().map(ToString::to_string).collect();
+                format!("{} {} {} {} {rpc:?}", finding["address"], finding["port"], finding["class"], finding["what"])
+            };
+            let mut lines: Vec<String> = findings.iter().map(line).collect();
+            lines.sort();
+            lines
+        };
+        let whole = told(&["whole.pcap"]);
+        assert_eq!(told(&["a-calls.pcap", "b-answers.pcap"]), whole, "{name}");
+        assert_eq!(told(&["--threads", "1", "b-answers.pcap", "a-calls.pcap"]), whole, "{name}");
+    }
+}
