@@ -154,9 +154,15 @@ impl Traffic<'_> {
 
 impl<'a> Conversation<'a> {
     #[must_use]
-    pub fn new(key: FlowKey, flow: Cow<'a, Flow>, crumbs: Option<&Crumbs>, scope: &Scope, bindings: &Bindings) -> Self {
+    pub fn new(
+        key: FlowKey,
+        flow: &Cow<'a, Flow>,
+        crumbs: Option<&Crumbs>,
+        scope: &Scope,
+        bindings: &Bindings,
+    ) -> Self {
         let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
-        match &flow {
+        match flow {
             Cow::Borrowed(flow) => {
                 for (half, of) in halves.iter_mut().zip(&flow.halves) {
                     half.remote_calls = of.remote_calls.as_deref().map(Cow::Borrowed);

@@ -42,7 +42,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
     let mut conversations: Vec<Conversation> = table
         .flows()
-        .map(|(key, flow)| Conversation::new(key, flow, table.crumbs(&key), table.scope(), &bindings))
+        .map(|(key, flow)| Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings))
         .collect();
     for conversation in &mut conversations {
         back::mark(conversation, &announced);

@@ -479,7 +479,9 @@ mod tests {
 
     fn sample(keys: &[u32]) -> Sample<Sum, 5> {
         let mut sample: Sample<Sum, 5> = Sample::default();
-        keys.iter().for_each(|key| sample.push(*key, Sum(1)));
+        for key in keys {
+            sample.push(*key, Sum(1));
+        }
         sample.settle();
         sample
     }

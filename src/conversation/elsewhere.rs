@@ -45,7 +45,9 @@ pub fn pair(conversations: &mut [Conversation]) {
         }
         conversation.asked_elsewhere += found.len() as u64;
         let calls = conversation.from_client.remote_calls.get_or_insert_default().to_mut();
-        found.into_iter().for_each(|(xid, call)| calls.add_call(xid, call));
+        for (xid, call) in found {
+            calls.add_call(xid, call);
+        }
         calls.settle();
     }
 }
