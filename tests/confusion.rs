@@ -105,14 +105,16 @@ fn random_payloads_are_no_rpc() {
 #[test]
 fn mutated_payloads_of_other_protocols_are_no_rpc() {
     let payloads = payloads();
-    payloads.iter().for_each(|(transport, bytes)| assert_no_message(*transport, bytes));
+    for (transport, bytes) in &payloads {
+        assert_no_message(*transport, bytes);
+    }
     let mut numbers = Numbers(2);
     let mut bytes = Vec::new();
     for _ in 0..MUTATED {
         let (transport, original) = &payloads[numbers.below(payloads.len())];
         bytes.clear();
         bytes.extend_from_slice(&original[..original.len().min(400)]);
-        for _ in 0..1 + numbers.below(6) {
+        for _ in 0..=numbers.below(6) {
             let at = numbers.below(bytes.len());
             match numbers.below(3) {
                 0 => bytes[at] = numbers.next().to_be_bytes()[0],
