@@ -118,6 +118,10 @@ pub struct Conversation<'a> {
     pub from_server: Traffic<'a>,
     /// Replies whose calls the client had sent to another address: broadcast, mostly.
     pub asked_elsewhere: u64,
+    /// Calls that were answered from another address or port.
+    pub answered_elsewhere: u64,
+    /// Whether anything at all was captured that the server's host sent, in any conversation.
+    pub server_heard: bool,
     /// Where the conversation runs back from a server to its client: what the client talks to.
     pub back_from: Option<Endpoint>,
 }
@@ -133,6 +137,7 @@ pub struct Traffic<'a> {
     pub syn: u64,
     pub syn_ack: u64,
     pub rst: u64,
+    pub fin: u64,
     pub odd_flags: u64,
     pub first: Option<Stamp>,
     pub last: Option<Stamp>,
@@ -201,6 +206,8 @@ impl<'a> Conversation<'a> {
             from_client,
             from_server,
             asked_elsewhere: 0,
+            answered_elsewhere: 0,
+            server_heard: false,
             back_from: None,
         };
         for (index, found) in seen.into_iter().enumerate() {
@@ -298,6 +305,7 @@ fn traffic<'a>(half: &Half, transport: Transport) -> Traffic<'a> {
         syn: half.syn,
         syn_ack: half.syn_ack,
         rst: half.rst,
+        fin: half.fin,
         odd_flags: half.odd_flags,
         first: half.first,
         last: half.last,

@@ -14,6 +14,7 @@ use crate::rule::{self, Context, bound, rpc, rpc_abuse, sweep};
 use crate::signature::{netinfo, portmap};
 use crate::table::{FlowTable, Tier};
 use crate::words::count;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 /// What the judgement leaves out of the findings, so that it can be told.
@@ -45,9 +46,17 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
         .map(|(key, flow)| Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings))
         .collect();
     for conversation in &mut conversations {
-        back::mark(conversation, &announced);
+        back::mark(conversation, &announced, &bindings);
     }
     elsewhere::pair(&mut conversations);
+    let sends = |flow: &Conversation| {
+        let ends = [(flow.client(), &flow.from_client), (flow.server(), &flow.from_server)];
+        ends.map(|(end, traffic)| (traffic.packets > 0).then_some(end.address))
+    };
+    let heard: HashSet<IpAddr> = conversations.iter().flat_map(sends).flatten().collect();
+    for conversation in &mut conversations {
+        conversation.server_heard = heard.contains(&conversation.server().address);
+    }
     let dumpers = rpc_abuse::dumpers(&conversations);
     let context = Context {
         registry,

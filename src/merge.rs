@@ -404,6 +404,16 @@ impl<V: Default + Merge, const N: usize> Sample<V, N> {
         })
     }
 
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.log.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.log.is_empty()
+    }
+
     /// Whether a number would be kept, if it came.
     #[must_use]
     pub fn covers(&self, number: u32) -> bool {

@@ -116,7 +116,10 @@ fn of_remote_calls(service: &Service, flows: &[Conversation], calls: &rpc::Sum, 
     evidence.extend(netinfo::evidence(service, flows, context));
     evidence.extend(nis::evidence(service, flows));
     evidence.extend(mount::evidence(flows));
-    evidence.extend(rpc_credential::evidence(flows, context));
+    // Of what only reads like RPC nothing more is told, but for attacks.
+    if evidence.iter().any(|reason| reason.by == rpc::VERIFIED.id) {
+        evidence.extend(rpc_credential::evidence(flows, context));
+    }
     evidence.extend(rpc_abuse::evidence(service, flows, context));
     evidence
 }

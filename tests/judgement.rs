@@ -147,7 +147,8 @@ fn a_call_in_one_direction_is_probable_and_two_are_certain() {
 
 #[test]
 fn replies_alone_need_two_ids_and_half_of_what_was_sent() {
-    let replies = |ids: &[u32]| ids.iter().map(|id| udp_frame(SERVER, CLIENT, &rpc_reply(*id))).collect::<Vec<_>>();
+    let replies =
+        |ids: &[u32]| ids.iter().map(|id| udp_frame(SERVER, CLIENT, &rpc_reply(0x4f2c_0000 | *id))).collect::<Vec<_>>();
     let one = judged(&replies(&[1, 1, 1]));
     assert_eq!((only(&one).class, only(&one).port), (Class::Custom, Some(817)));
     let two = judged(&replies(&[1, 2]));

@@ -1,7 +1,7 @@
 //! Connections that run back from a server to its client, so that the client's port looks like a service: callbacks of
 //! NFSv4.0, and the channel for standard error that rsh and rexec ask for. Judges nothing else.
 
-use super::{Conversation, is_callback};
+use super::{Bindings, Conversation, is_callback};
 use crate::flow::{Flow, FlowKey};
 use crate::packet::Endpoint;
 use crate::port::Transport;
@@ -37,12 +37,15 @@ impl Announced {
 }
 
 /// Marks a conversation that runs back to a client.
-pub fn mark(conversation: &mut Conversation, announced: &Announced) {
+pub fn mark(conversation: &mut Conversation, announced: &Announced, bindings: &Bindings) {
     let (called, caller) = (conversation.server(), conversation.client());
     let calls = conversation.from_client.remote_calls.as_deref();
     let mut procedures = calls.into_iter().flat_map(|calls| calls.procedures.iter());
-    let only_callbacks = procedures.next().is_some_and(|(named, _)| is_callback(named))
-        && procedures.all(|(named, _)| is_callback(named));
+    let transport = conversation.key.transport;
+    // What a portmapper gave away is a service.
+    let only_callbacks = procedures.next().is_some_and(|(named, _)| is_callback(transport, named))
+        && procedures.all(|(named, _)| is_callback(transport, named))
+        && bindings.of(called.address, transport, called.port).is_empty();
     let told = announced.0.get(&(called.address, caller.address, called.port));
     let port = if only_callbacks { Some(NFS) } else { told.copied() };
     conversation.back_from = port.map(|port| Endpoint { address: caller.address, port });

@@ -11,8 +11,6 @@ use std::net::IpAddr;
 
 /// Different programs that are kept for one port.
 const MAX_HISTORY: usize = 16;
-/// Times at which a program is known to be gone.
-const MAX_REMOVALS: usize = 16;
 
 /// Something that was learnt of a port, and how.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,18 +63,25 @@ impl Bindings {
                 });
             }
         }
+        // Only now, so that the order of the answers does not show.
+        for history in bindings.ports.values_mut() {
+            history.sort();
+            history.truncate(MAX_HISTORY);
+        }
+        bindings.removals.values_mut().for_each(|removals| removals.sort_unstable());
         bindings
     }
 
     fn add(&mut self, learnt: Learnt) {
         let address = learnt.binding.address.unwrap_or(learnt.from);
         let binding = &learnt.binding;
+        if binding.only_v6 && address.is_ipv4() {
+            return; // of the same host, and which its IPv6 addresses are is not known
+        }
         if binding.port == 0 {
             let removals =
                 self.removals.entry((address, binding.transport, binding.program, binding.version)).or_default();
             removals.push(learnt.stamp);
-            removals.sort_unstable();
-            removals.truncate(MAX_REMOVALS);
             return;
         }
         let history = self.ports.entry((address, binding.transport, binding.port)).or_default();
@@ -94,8 +99,6 @@ impl Bindings {
             }
             None => history.push(learnt),
         }
-        history.sort();
-        history.truncate(MAX_HISTORY);
     }
 
     /// What was learnt of a port.

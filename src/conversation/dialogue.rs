@@ -7,7 +7,7 @@ use crate::packet::Endpoint;
 use crate::port::Transport;
 use crate::signature::Payload;
 use crate::signature::rpc::{self, Body, Call, Found};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 /// RPC messages that are read from one opening.
@@ -32,7 +32,6 @@ pub struct Answered {
 struct Question {
     call: Call,
     arguments: Vec<u8>,
-    asked: IpAddr,
 }
 
 /// Every answered call of these conversations that is of interest, in no order. A call and its answer are paired by the
@@ -41,7 +40,8 @@ pub fn answered<'a>(
     flows: impl Iterator<Item = (&'a FlowKey, &'a Flow)> + Clone,
     is_of_interest: impl Fn(&Call) -> bool,
 ) -> Vec<Answered> {
-    let mut questions: HashMap<(Transport, Endpoint, u32), Vec<Question>> = HashMap::new();
+    // By whom it was asked and its id, then who was asked.
+    let mut questions: HashMap<(Transport, Endpoint, u32), BTreeMap<IpAddr, Question>> = HashMap::new();
     for (key, flow) in flows.clone() {
         for (side, half) in flow.halves.iter().enumerate() {
             each_message(half, key.transport, |_, found| {
@@ -51,11 +51,8 @@ pub fn answered<'a>(
                 {
                     let place = (key.transport, key.ends[side], found.message.xid);
                     let asked = key.ends[1 - side].address;
-                    let question = Question { call, arguments: found.content.to_vec(), asked };
                     let known = questions.entry(place).or_default();
-                    if !known.iter().any(|known| known.asked == asked) {
-                        known.push(question);
-                    }
+                    known.entry(asked).or_insert_with(|| Question { call, arguments: found.content.to_vec() });
                 }
             });
         }
@@ -71,17 +68,15 @@ pub fn answered<'a>(
                 let Body::Reply(outcome) = found.message.body else { return };
                 let Some(known) = questions.get(&(key.transport, client, found.message.xid)) else { return };
                 // Whoever was asked, or the only one asked where that was a broadcast.
-                let question = known.iter().find(|question| question.asked == from.address);
-                let Some(question) = question.or_else(|| known.iter().min_by_key(|question| question.asked)) else {
-                    return;
-                };
+                let question = known.get_key_value(&from.address).or_else(|| known.first_key_value());
+                let Some((asked, question)) = question else { return };
                 if outcome.is_success() {
                     answered.push(Answered {
                         call: question.call,
                         arguments: question.arguments.clone(),
                         transport: key.transport,
                         client,
-                        asked: question.asked,
+                        asked: *asked,
                         from,
                         stamp,
                         result: found.content.to_vec(),

@@ -17,38 +17,46 @@ pub fn pair(conversations: &mut [Conversation]) {
     if !conversations.iter().any(wanting) {
         return;
     }
-    let mut asked: HashMap<(Endpoint, u32), CallSeen> = HashMap::new();
-    for conversation in conversations.iter().filter(|conversation| conversation.key.transport == Transport::Udp) {
+    let mut asked: HashMap<(Endpoint, u32), (CallSeen, usize)> = HashMap::new();
+    for (place, conversation) in conversations.iter().enumerate() {
+        if conversation.key.transport != Transport::Udp {
+            continue;
+        }
         let Some(calls) = conversation.from_client.remote_calls.as_deref() else { continue };
         let replies = conversation.from_server.remote_calls.as_deref();
         for (xid, call) in calls.calls.iter() {
             if replies.is_none_or(|replies| replies.replies.get(xid).is_none()) {
-                let known = asked.entry((conversation.client(), xid)).or_insert_with(|| call.clone());
-                if (call.first, call.named) < (known.first, known.named) {
-                    known.clone_from(call);
+                let known = asked.entry((conversation.client(), xid)).or_insert_with(|| (call.clone(), place));
+                if (call.first, call.named) < (known.0.first, known.0.named) {
+                    *known = (call.clone(), place);
                 }
             }
         }
     }
+    let mut answered: Vec<usize> = Vec::new();
     for conversation in conversations.iter_mut().filter(|conversation| wanting(conversation)) {
         let client = conversation.client();
         let Some(replies) = conversation.from_server.remote_calls.as_deref() else { continue };
         let known = conversation.from_client.remote_calls.as_deref();
-        let found: Vec<(u32, CallSeen)> = replies
+        let found: Vec<(u32, &(CallSeen, usize))> = replies
             .replies
             .iter()
             .filter(|(xid, _)| known.is_none_or(|known| known.calls.get(*xid).is_none()))
-            .filter_map(|(xid, _)| Some((xid, asked.get(&(client, xid))?.clone())))
+            .filter_map(|(xid, _)| Some((xid, asked.get(&(client, xid))?)))
             .collect();
         if found.is_empty() {
             continue;
         }
         conversation.asked_elsewhere += found.len() as u64;
         let calls = conversation.from_client.remote_calls.get_or_insert_default().to_mut();
-        for (xid, call) in found {
-            calls.add_call(xid, call);
+        for (xid, (call, place)) in found {
+            calls.add_call(xid, call.clone());
+            answered.push(*place);
         }
         calls.settle();
+    }
+    for place in answered {
+        conversations[place].answered_elsewhere += 1;
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn tell(
     if let Some(server) = decide(handshake) {
         return (server, Basis::Handshake);
     }
-    let rpc = rpc_points(halves);
+    let rpc = rpc_points(key.transport, halves);
     if let Some(server) = decide(rpc) {
         return (server, Basis::RpcCall);
     }
@@ -109,25 +109,28 @@ pub(super) fn tell(
     decide(likely).map_or((second.unwrap_or(0), Basis::EarliestPacket), |server| (server, Basis::Port))
 }
 
-/// RPC messages that speak for each side as the server: calls that it gets and replies that it sends. An `NFSv4` server
-/// calls its client back (RFC 7530, section 3.4): those calls, and the replies to them, speak for the caller.
-fn rpc_points(halves: &[Traffic; 2]) -> [u64; 2] {
+/// RPC messages that speak for each side as the server: calls that it gets and replies that it sends. Where a connection
+/// holds other calls as well, those with which an `NFSv4` server calls its client back (RFC 7530, section 3.4) do not
+/// count, nor the replies to them.
+fn rpc_points(transport: Transport, halves: &[Traffic; 2]) -> [u64; 2] {
     let counts = |side: usize| {
         let Some(seen) = halves[side].remote_calls.as_deref() else { return (0, 0, 0) };
-        let back: u64 =
-            seen.procedures.iter().filter(|(named, _)| is_callback(named)).map(|(_, seen)| seen.count).sum();
+        let back = seen.procedures.iter().filter(|(named, _)| is_callback(transport, named));
+        let back: u64 = back.map(|(_, seen)| seen.count).sum();
         (seen.call_messages.saturating_sub(back), back, seen.reply_messages)
     };
     let [a, b] = [counts(0), counts(1)];
-    let points = |mine: (u64, u64, u64), theirs: (u64, u64, u64)| theirs.0 + mine.1 + mine.2.saturating_sub(theirs.1);
-    [points(a, b), points(b, a)]
+    if a.0 + b.0 == 0 {
+        return [b.1 + a.2, a.1 + b.2];
+    }
+    [b.0 + a.2.saturating_sub(b.1), a.0 + b.2.saturating_sub(a.1)]
 }
 
-/// Whether a call is one with which an NFSv4.0 server calls its client back: a transient program of one version with the
-/// two procedures `CB_NULL` and `CB_COMPOUND`.
+/// Whether a call is one with which an NFSv4.0 server calls its client back: over TCP, to the first transient program,
+/// by one of the two procedures `CB_NULL` and `CB_COMPOUND`.
 #[must_use]
-pub fn is_callback(named: &Named) -> bool {
-    matches!(named.program, 0x4000_0000..=0x4000_ffff) && matches!(named.version, 1 | 4) && named.procedure <= 1
+pub fn is_callback(transport: Transport, named: &Named) -> bool {
+    transport == Transport::Tcp && named.program == 0x4000_0000 && named.version == 1 && named.procedure <= 1
 }
 
 /// How likely a service has this port, if nothing else is known: a port that is known for servers, a well-known port

@@ -4,7 +4,7 @@
 use crate::frame::Stamp;
 use crate::merge::{Few, Merge, Rank, Sample, spread, spread_bytes, spread_with};
 use crate::signature::arguments::{self, Detail};
-use crate::signature::rpc::{Body, Call, Credential, Found, Outcome};
+use crate::signature::rpc::{Body, Call, Credential, Found, Outcome, PROCEDURE_CUT};
 
 /// Transaction ids kept of a direction: those of least rank. While there are no more, pairing and the counting of
 /// retransmissions are exact; beyond that they are a fair sample.
@@ -113,12 +113,16 @@ pub struct CallSeen {
     pub times: u32,
     /// Whether the full layout was seen, in any of them.
     pub whole: bool,
+    /// Whether they ask for different things: one id used for several calls.
+    pub mixed: bool,
     /// What it asks for in detail, where that is worth a look.
     pub detail: Option<Box<Detail>>,
 }
 
 impl Merge for CallSeen {
     fn merge(&mut self, other: Self) {
+        let cut = self.named.procedure == PROCEDURE_CUT || other.named.procedure == PROCEDURE_CUT;
+        self.mixed |= other.mixed || (self.named != other.named && !cut);
         (self.first, self.named) = (self.first, self.named).min((other.first, other.named));
         self.whole |= other.whole;
         self.times = self.times.saturating_add(other.times);
@@ -154,7 +158,7 @@ impl RemoteCalls {
             Body::Call(call) => {
                 let detail = arguments::detail(&call, found.content, message.length).map(Box::new);
                 let named = Named::of(&call);
-                let seen = CallSeen { first: stamp, named, times: 1, whole: !call.cut, detail };
+                let seen = CallSeen { first: stamp, named, times: 1, whole: !call.cut, mixed: false, detail };
                 if message.inside {
                     self.strays.calls.push(message.xid, seen);
                     return;
@@ -192,7 +196,10 @@ impl RemoteCalls {
         }
         whole.calls = Sample::default();
         let detail = arguments::detail(&call, found.content, found.message.length).map(Box::new);
-        self.calls.push(xid, CallSeen { first: known.0, named: Named::of(&call), times: 0, whole: true, detail });
+        self.calls.push(
+            xid,
+            CallSeen { first: known.0, named: Named::of(&call), times: 0, whole: true, mixed: false, detail },
+        );
         self.merge(whole);
     }
 

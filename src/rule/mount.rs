@@ -45,6 +45,9 @@ pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
             *entry = (entry.0 + 1, earliest(entry.1, Some(call.first)));
         }
     }
+    let cut =
+        flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref()).any(|calls| calls.calls.is_cut());
+    let of = if cut { ", of the calls that are kept" } else { "" };
     let named = paths.iter().map(|((path, fate), (count, _))| match count {
         1 => format!("“{path}”: {fate}"),
         _ => format!("“{path}”: {fate} ×{count}"),
@@ -53,7 +56,7 @@ pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
         by: ABOUT.id,
         class: Class::Custom,
         weight: Weight::NOTE,
-        says: format!("asked for {}", listed(named.collect(), MAX_NAMED)),
+        says: format!("asked for {}{of}", listed(named.collect(), MAX_NAMED)),
         frames: first_frames(paths.values().filter_map(|(_, first)| *first)),
         attack: None,
     })

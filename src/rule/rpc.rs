@@ -3,12 +3,13 @@
 use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::elsewhere::is_broadcast;
-use crate::conversation::{Conversation, Firsts, Side};
+use crate::conversation::{Conversation, Firsts};
 use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
 use crate::merge::earliest;
 use crate::port::Transport;
 use crate::registry::program;
+use crate::signature::portmap::PORTMAPPER;
 use crate::signature::rpc::{Outcome, PROCEDURE_CUT};
 use crate::words::count_u64;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,8 @@ pub const PROBED: About = About {
     attack: Some("T1046"),
 };
 
+/// Transaction ids below this are more likely counters of another protocol: clients begin with the time or at random.
+const COUNTER_END: u32 = 0x1_0000;
 /// Procedures named for each program.
 const MAX_NAMED: usize = 6;
 /// Programs named in one line.
@@ -48,8 +51,9 @@ pub struct Sum {
     pub unasked: u64,
     /// Calls among those kept whose full layout was seen.
     pub whole: u64,
-    /// Different ids of replies among those kept.
+    /// Different ids of replies among those kept, and those of them that are no small counter.
     pub reply_ids: u64,
+    pub large_reply_ids: u64,
     /// Whether any direction had more ids than are kept.
     pub sampled: bool,
     /// Messages that began inside a segment, and replies whose call went to another address.
@@ -75,25 +79,32 @@ pub fn sum(flows: &[Conversation]) -> Sum {
         let asked = flow.from_client.remote_calls.as_deref().unwrap_or(&nothing);
         let answered = flow.from_server.remote_calls.as_deref().unwrap_or(&nothing);
         sum.sampled |= asked.calls.is_cut() || answered.replies.is_cut();
-        let repeats: u64 = asked.calls.iter().map(|(_, call)| u64::from(call.times.saturating_sub(1))).sum();
-        sum.retransmitted += repeats;
-        sum.calls += asked.call_messages - repeats.min(asked.call_messages);
-        sum.replies += answered.reply_messages;
         sum.reply_bytes += answered.reply_bytes;
         sum.resynchronised += flow.from_client.resynchronised + flow.from_server.resynchronised;
         sum.asked_elsewhere += flow.asked_elsewhere;
         let mut repeated: BTreeMap<Named, u64> = BTreeMap::new();
+        let mut repeated_outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+        let (mut calls, mut replies) = (Kept::default(), Kept::default());
         for (xid, call, reply) in asked.calls.join(&answered.replies) {
             if let Some(call) = call {
                 sum.whole += u64::from(call.whole);
                 sum.kept_calls += 1;
-                if call.times > 1 {
-                    *repeated.entry(call.named).or_default() += u64::from(call.times - 1);
+                calls.messages += u64::from(call.times);
+                // One id for different calls is no retransmission.
+                let repeats = if call.mixed { 0 } else { u64::from(call.times.saturating_sub(1)) };
+                calls.distinct += u64::from(call.times) - repeats;
+                if repeats > 0 {
+                    *repeated.entry(call.named).or_default() += repeats;
                 }
                 sum.call_frames.push(call.first);
             }
             if let Some(reply) = reply {
                 sum.reply_ids += 1;
+                sum.large_reply_ids += u64::from(xid >= COUNTER_END);
+                let repeats = u64::from(reply.times.saturating_sub(1));
+                replies.messages += u64::from(reply.times);
+                replies.distinct += 1;
+                *repeated_outcomes.entry(reply.outcome).or_default() += repeats;
                 sum.reply_frames.push(reply.first);
             }
             match (call, reply) {
@@ -106,13 +117,23 @@ pub fn sum(flows: &[Conversation]) -> Sum {
                 (None, _) => sum.unasked += u64::from(asked.calls.covers(xid)),
             }
         }
+        sum.calls += calls.distinct_of(asked.call_messages);
+        sum.retransmitted += asked.call_messages - calls.distinct_of(asked.call_messages);
+        sum.replies += replies.distinct_of(answered.reply_messages);
         for (named, seen) in asked.procedures.iter() {
             let entry = sum.procedures.entry(*named).or_default();
-            let repeats = repeated.get(named).copied().unwrap_or(0);
-            *entry = (entry.0 + seen.count.saturating_sub(repeats), earliest(entry.1, seen.first));
+            let times = match asked.calls.is_cut() {
+                true => calls.distinct_of(seen.count),
+                false => seen.count - repeated.get(named).copied().unwrap_or(0).min(seen.count),
+            };
+            *entry = (entry.0 + times.max(1), earliest(entry.1, seen.first));
         }
         for (outcome, seen) in answered.outcomes.iter() {
-            *sum.outcomes.entry(*outcome).or_default() += seen.count;
+            let times = match answered.replies.is_cut() {
+                true => replies.distinct_of(seen.count),
+                false => seen.count - repeated_outcomes.get(outcome).copied().unwrap_or(0).min(seen.count),
+            };
+            *sum.outcomes.entry(*outcome).or_default() += times.max(1);
         }
     }
     // A call whose procedure the capture cut says nothing new where the same program's others are there.
@@ -120,6 +141,23 @@ pub fn sum(flows: &[Conversation]) -> Sum {
         sum.procedures.keys().filter(|named| !is_cut(named)).map(|named| (named.program, named.version)).collect();
     sum.procedures.retain(|cut, _| !is_cut(cut) || !named.contains(&(cut.program, cut.version)));
     sum
+}
+
+/// How many messages the kept ids stand for, and how many of them are different.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    messages: u64,
+    distinct: u64,
+}
+
+impl Kept {
+    /// How many of all messages are different, if the kept ones are a fair sample; exact where they are all.
+    fn distinct_of(self, messages: u64) -> u64 {
+        if self.messages == self.distinct || self.messages == 0 {
+            return messages;
+        }
+        (messages * self.distinct + self.messages / 2) / self.messages
+    }
 }
 
 fn is_cut(named: &Named) -> bool {
@@ -141,19 +179,17 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     if sum.calls > 0 && sum.replies == 0 {
         // Pings alone are a scanner's question, and so is what goes to everybody.
         let only_pings = sum.procedures.keys().all(|named| named.procedure == 0);
-        if only_pings || flows.iter().all(is_broadcast) {
+        if only_pings || flows.iter().all(|flow| is_broadcast(flow) || is_in_vain(flow)) {
             return Weight::NOTE;
         }
-        // One call to a server that answers in another language is a question, too; several may be RPC of which the
-        // server's side was captured in pieces.
-        let spoke =
-            |flow: &Conversation| flow.from_server.captured_payload() > 0 && flow.from_server.missing_bytes == 0;
-        let spoke_otherwise = flows.iter().any(spoke);
-        let known = flows.iter().flat_map(|flow| &flow.seen).any(|seen| seen.from == Side::Server);
+        // A host that is heard elsewhere and silent here has nobody there, or its answers went another way: probable at
+        // most, and not even that where a portmapper is asked for its table, as scanners do.
+        let silent = flows.iter().all(is_silent);
+        if silent && sum.procedures.keys().all(|named| named.program == PORTMAPPER) {
+            return Weight::NOTE;
+        }
         return match sum.whole {
-            0 | 1 if spoke_otherwise => Weight::NOTE,
-            2.. if spoke_otherwise && known => Weight::NOTE,
-            2.. if spoke_otherwise => Weight::STRONG,
+            2.. if silent => Weight::STRONG,
             2.. => Weight::DECISIVE,
             1 => Weight::STRONG,
             0 if sum.kept_calls >= 2 => Weight::STRONG,
@@ -166,15 +202,28 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     if sum.kept_calls >= 2 || sum.whole >= 1 {
         return Weight::STRONG;
     }
-    // Datagrams of counters and zeros can read as replies; where the questions were captured and are no calls, they do.
-    let unasked =
-        flows.iter().all(|flow| flow.key.transport == Transport::Tcp || flow.from_client.captured_payload() == 0);
+    // Messages of counters and zeros can read as replies; where the questions were captured and are no calls, they do.
+    let unasked = flows.iter().all(|flow| flow.from_client.captured_payload() == 0);
     let sent: u64 = flows.iter().map(|flow| flow.from_server.payload_packets).sum();
     let sent_bytes: u64 = flows.iter().map(|flow| flow.from_server.payload_bytes).sum();
     // By number, or by length where replies fill several segments; what claims more than there is claims too much.
     let fills = sum.reply_bytes * 2 >= sent_bytes && sum.reply_bytes <= sent_bytes * 2;
     let most = sum.replies * 2 >= sent || fills;
-    if sum.reply_ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
+    if sum.large_reply_ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
+}
+
+/// Whether it shows that the server did not answer the calls of a conversation, rather than that its side was not
+/// captured: it spoke another language, or hung up.
+fn is_in_vain(flow: &Conversation) -> bool {
+    let server = &flow.from_server;
+    let spoke = server.captured_payload() > 0 && server.missing_bytes == 0;
+    let hung_up = server.payload_packets == 0 && server.rst + server.fin > 0;
+    spoke || hung_up || flow.answered_elsewhere > 0
+}
+
+/// Whether nothing was captured of a server over UDP whose host was heard elsewhere.
+fn is_silent(flow: &Conversation) -> bool {
+    flow.key.transport == Transport::Udp && flow.from_server.packets == 0 && flow.server_heard
 }
 
 pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
@@ -183,14 +232,21 @@ pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
     }
     let weight = weigh(sum, flows);
     if weight == Weight::NOTE {
-        let to = if flows.iter().all(is_broadcast) { ", to everybody on the net" } else { ", and no reply in RPC" };
+        let calls = count_u64(sum.calls, "RPC call");
         let says = if sum.calls == 0 {
-            format!(
-                "{} that nobody is seen to have asked for; two with different ids are needed",
-                count_u64(sum.replies, "RPC reply")
-            )
+            let replies = count_u64(sum.replies, "message");
+            match flows.iter().any(|flow| flow.from_client.captured_payload() > 0) {
+                true => format!("{replies} that read as RPC replies, and what was asked is no RPC call"),
+                false => {
+                    format!("{replies} that read as RPC replies: too few, too small a part, or numbered like counters")
+                }
+            }
+        } else if flows.iter().all(is_broadcast) {
+            format!("{calls}, to everybody on the net: {}", programs(sum))
+        } else if flows.iter().all(|flow| flow.answered_elsewhere > 0) {
+            format!("{calls}, answered from another address: {}", programs(sum))
         } else {
-            format!("{}{to}: {}", count_u64(sum.calls, "RPC call"), programs(sum))
+            format!("{calls}, and no reply in RPC: {}", programs(sum))
         };
         return vec![Evidence {
             by: PROBED.id,
@@ -198,7 +254,7 @@ pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
             weight,
             says,
             frames: if sum.calls > 0 { sum.call_frames.frames() } else { sum.reply_frames.frames() },
-            attack: PROBED.attack,
+            attack: PROBED.attack.filter(|_| sum.calls > 0),
         }];
     }
     let frames = [&sum.pair_frames, &sum.call_frames, &sum.reply_frames].into_iter().find(|frames| !frames.is_empty());
@@ -226,7 +282,8 @@ fn says(sum: &Sum) -> String {
         }
     };
     if sum.retransmitted > 0 {
-        let _ = write!(says, ", {} retransmitted", sum.retransmitted);
+        let about = if sum.sampled { "about " } else { "" };
+        let _ = write!(says, ", {about}{} retransmitted", sum.retransmitted);
     }
     // Where ids are a sample, it is the same sample of both directions.
     if sum.calls > 0 && sum.replies > 0 {
@@ -241,7 +298,7 @@ fn says(sum: &Sum) -> String {
         let _ = write!(says, "; {} inside segments or cut short, borne out by the other direction", sum.resynchronised);
     }
     if sum.asked_elsewhere > 0 {
-        let _ = write!(says, "; {} asked by a call to another address (broadcast)", sum.asked_elsewhere);
+        let _ = write!(says, "; {} asked by a call that went to another address", sum.asked_elsewhere);
     }
     if sum.outcomes.contains_key(&Outcome::StartTls) {
         says.push_str("; the server agreed to TLS, what follows is encrypted");

@@ -7,6 +7,7 @@ use crate::conversation::{Conversation, first_frames};
 use crate::flow::Identity;
 use crate::frame::Stamp;
 use crate::merge::earliest;
+use crate::signature::netinfo::NETINFO;
 use crate::signature::{quote, rpc};
 use crate::words::thousands;
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ pub fn evidence(flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
     }
     let mut evidence = Vec::new();
     let (passwords, claims): (Vec<_>, Vec<_>) =
-        seen.into_iter().partition(|(identity, _)| password(identity).is_some());
+        seen.into_iter().partition(|(identity, _)| inverted(identity).is_some());
     if !claims.is_empty() {
         let mut order = claims;
         order.sort_by_key(|(identity, (count, _))| (std::cmp::Reverse(*count), *identity));
@@ -64,21 +65,26 @@ pub fn evidence(flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
         let shown: Vec<String> = passwords
             .iter()
             .filter_map(|(identity, (count, _))| {
-                let clear = password(identity)?;
-                let text = if context.show_secrets {
-                    format!("“{}”", quote(&clear))
-                } else {
-                    "(hidden; --show-secrets shows it)".to_owned()
+                let clear = inverted(identity)?;
+                let text = match context.show_secrets {
+                    true => format!("“{}”", quote(&clear)),
+                    false => "(hidden; --show-secrets shows it)".to_owned(),
                 };
                 let Identity::System { uid, .. } = identity else { return None };
                 Some(format!("uid {uid}, {} bytes {text} ×{count}", clear.len()))
             })
             .collect();
+        let calls = flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref());
+        let is_netinfo = calls.flat_map(|calls| calls.procedures.iter()).any(|(named, _)| named.program == NETINFO);
+        let lead = match is_netinfo {
+            true => "a password with every bit inverted in place of the machine name",
+            false => "a machine name that cannot be printed, as NetInfo sends a password with every bit inverted",
+        };
         evidence.push(Evidence {
             by: PASSWORD.id,
             class: Class::Suspicious,
-            weight: Weight::HINT,
-            says: format!("a password with every bit inverted in place of the machine name: {}", shown.join(", ")),
+            weight: if is_netinfo { Weight::HINT } else { Weight::NOTE },
+            says: format!("{lead}: {}", shown.join(", ")),
             frames: first_frames(passwords.iter().filter_map(|(_, (_, first))| *first)),
             attack: PASSWORD.attack,
         });
@@ -86,12 +92,11 @@ pub fn evidence(flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
     evidence
 }
 
-/// The password that NetInfo put into a credential: no byte of an ordinary name has its top bit set, every byte of it has.
-fn password(identity: &Identity) -> Option<Vec<u8>> {
+/// The machine name with every bit inverted, where it cannot be printed as it is: NetInfo puts a password there.
+fn inverted(identity: &Identity) -> Option<Vec<u8>> {
     match identity {
-        Identity::System { machine, .. } if !machine.is_empty() && machine.iter().all(|byte| byte & 0x80 != 0) => {
-            let clear: Vec<u8> = machine.iter().map(|byte| !byte).collect();
-            clear.iter().all(|byte| (0x20..0x7f).contains(byte)).then_some(clear)
+        Identity::System { machine, .. } if machine.iter().any(|byte| !(0x20..0x7f).contains(byte)) => {
+            Some(machine.iter().map(|byte| !byte).collect())
         }
         _ => None,
     }

@@ -53,6 +53,8 @@ pub struct Binding {
     pub address: Option<IpAddr>,
     /// 0: nobody is there any more.
     pub port: u16,
+    /// Every IPv6 address of the host, and none of its IPv4 addresses.
+    pub only_v6: bool,
     /// The NetInfo domain, where it is one.
     pub domain: Option<String>,
 }
@@ -124,6 +126,7 @@ impl Question {
             address: None,
             port,
             domain: None,
+            only_v6: false,
         };
         match self {
             Question::Port { program, version, transport, universal } => {
@@ -227,7 +230,15 @@ fn mapping(reader: &mut Reader<'_>) -> Option<Binding> {
 fn mapping_or_other(reader: &mut Reader<'_>) -> Option<Option<Binding>> {
     let (program, version, protocol, port) = (reader.word()?, reader.word()?, reader.word()?, reader.word()?);
     let known = transport(protocol).zip(u16::try_from(port).ok());
-    Some(known.map(|(transport, port)| Binding { program, version, transport, address: None, port, domain: None }))
+    Some(known.map(|(transport, port)| Binding {
+        program,
+        version,
+        transport,
+        address: None,
+        port,
+        domain: None,
+        only_v6: false,
+    }))
 }
 
 /// Program, version, network id, universal address, owner (RFC 1833, section 2.1).
@@ -241,7 +252,10 @@ fn address_mapping_or_other(reader: &mut Reader<'_>) -> Option<Option<Binding>> 
     let (network_id, address) = (reader.opaque(MAX_STRING)?, reader.opaque(MAX_STRING)?);
     reader.opaque(MAX_STRING)?;
     let known = network(network_id).zip(universal_address(address));
-    Some(known.map(|(transport, (address, port))| Binding { program, version, transport, address, port, domain: None }))
+    let only_v6 = network_id.ends_with(b"6");
+    let binding =
+        |(transport, (address, port))| Binding { program, version, transport, address, port, domain: None, only_v6 };
+    Some(known.map(binding))
 }
 
 /// Address, network id, semantics, family, protocol (RFC 1833, section 2.1, `rpcb_entry`).
@@ -264,7 +278,15 @@ fn domain_ports(reader: &mut Reader<'_>, tag: &str) -> Option<Vec<Binding>> {
     let binding = |(transport, port): (Transport, u32)| {
         let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
         let domain = Some(tag.to_owned());
-        Some(Binding { program: NETINFO, version: NETINFO_VERSION, transport, address: None, port, domain })
+        Some(Binding {
+            program: NETINFO,
+            version: NETINFO_VERSION,
+            transport,
+            address: None,
+            port,
+            domain,
+            only_v6: false,
+        })
     };
     Some(ports.into_iter().filter_map(binding).collect())
 }
@@ -321,7 +343,7 @@ mod tests {
 
     fn bound(program: u32, version: u32, transport: Transport, address: Option<&str>, port: u16) -> Binding {
         let address = address.map(|address| address.parse().expect("an address"));
-        Binding { program, version, transport, address, port, domain: None }
+        Binding { program, version, transport, address, port, domain: None, only_v6: false }
     }
 
     #[test]
@@ -363,7 +385,10 @@ mod tests {
         .concat();
         assert_eq!(
             dump.learn(&answer, Transport::Tcp),
-            [bound(100_024, 1, Transport::Udp, None, 817), bound(100_024, 1, Transport::Tcp, Some("fd09::2"), 820),]
+            [
+                bound(100_024, 1, Transport::Udp, None, 817),
+                Binding { only_v6: true, ..bound(100_024, 1, Transport::Tcp, Some("fd09::2"), 820) },
+            ]
         );
 
         let arguments = [words(&[100_005, 3]), string("tcp"), string(""), string("")].concat();

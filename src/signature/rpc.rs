@@ -7,6 +7,7 @@ use crate::class::{Class, Weight};
 use crate::port::Transport;
 use crate::registry::program;
 use memchr::memmem::{FindIter, Finder};
+use smallvec::SmallVec;
 use std::sync::LazyLock;
 
 /// No credential or verifier is longer (RFC 5531, section 8.2).
@@ -24,6 +25,10 @@ pub const PROCEDURE_CUT: u32 = u32::MAX;
 const MAX_RECORD: usize = 32 << 20;
 /// The same where a record is looked for inside a segment and nothing before it says that one begins there.
 const MAX_RECORD_INSIDE: usize = 4 << 20;
+/// The smallest call: no credential, no verifier, no arguments.
+const MIN_CALL: usize = 40;
+/// The longest header of a message: a call's with the longest credential and verifier.
+const MAX_HEADER: usize = 840;
 /// The smallest message: a denied reply with an authentication error.
 const MIN_MESSAGE: usize = 20;
 /// Fragments of one record that are followed within one payload.
@@ -251,6 +256,9 @@ impl<'a> Records<'a> {
             }
             (last, fragment, rest) = record_mark(rest)?;
         }
+        if !last && fragment < MIN_CALL {
+            return self.joined(at);
+        }
         if !(MIN_MESSAGE..=max).contains(&fragment) {
             return None;
         }
@@ -261,8 +269,29 @@ impl<'a> Records<'a> {
         let unfinished = self.missing == 0 && matches!(found.message.body, Body::Call(Call { cut: true, .. }));
         // One of several fragments, and its end not here: a small number in the place of the mark reads so, too.
         let vague = !last && here.len() < fragment;
-        found.message.inside |= unfinished || vague;
+        let reply_in_part = !last && matches!(found.message.body, Body::Reply(_));
+        found.message.inside |= unfinished || vague || reply_in_part;
         Some((found, self.after(last, start + fragment)))
+    }
+
+    /// The message in a record whose header is spread over several fragments: put together as far as a header goes. What
+    /// it carries is not given.
+    #[cold]
+    fn joined(&self, at: usize) -> Option<Step<'a>> {
+        let mut header: SmallVec<[u8; 1024]> = SmallVec::new(); // room for a header, without a heap
+        let (mut end, mut total, mut finished) = (at, 0, false);
+        for _ in 0..MAX_FRAGMENTS {
+            let (last, fragment, rest) = record_mark(self.bytes.get(end..)?)?;
+            let here = rest.get(..fragment)?;
+            header.extend_from_slice(&here[..fragment.min(MAX_HEADER - header.len())]);
+            (end, total, finished) = (end + 4 + fragment, total + fragment, last);
+            if last || header.len() == MAX_HEADER {
+                break;
+            }
+        }
+        let message = message(&header, total).filter(|_| finished || header.len() == MAX_HEADER)?.message;
+        let found = Found { message, credential: Credential::None, content: &[], at: at + 4 };
+        Some((found, self.after(finished, end)))
     }
 
     /// Where the record after this one begins: its first fragment ends at `end`.

@@ -178,9 +178,10 @@ fn one_sided() -> Vec<Forged> {
     let mut tape = Tape::default();
     for xid in [1, 2, 3] {
         tape.udp(CLIENT, (2, 817), &call(xid, [100_011, 1, 1], &[opaque(b"/home"), words(&[501])].concat()));
-        tape.udp((2, 818), (1, 40_001), &reply(xid, &[0; 60]));
+        tape.udp((2, 818), (1, 40_001), &reply(0x3c0d_e000 | xid, &[0; 60]));
     }
-    let replies: Vec<u8> = [7, 8, 9].into_iter().flat_map(|xid| record(&reply(xid, &[5; 8192]))).collect();
+    let replies: Vec<u8> =
+        [7, 8, 9].into_iter().flat_map(|xid| record(&reply(0x3c0d_e000 | xid, &[5; 8192]))).collect();
     let mut sequence = 1;
     for segment in replies.chunks(1448) {
         tape.add(tcp_frame((2, 819), CLIENT, sequence, ACK, segment));
@@ -450,7 +451,7 @@ fn reflection() -> Vec<Forged> {
     }
     for victim in 100..112 {
         for xid in [1, 2] {
-            tape.udp((3, 818), (victim, 53), &reply(xid, &table));
+            tape.udp((3, 818), (victim, 53), &reply(0x3c0d_e000 | xid, &table));
         }
     }
     tape.0
