@@ -223,6 +223,8 @@ fn describe(
         "a connection that runs back to it, for standard error".to_owned()
     } else if flows.iter().all(elsewhere::is_broadcast) {
         "sent to everybody on the net".to_owned()
+    } else if flows.iter().all(|flow| flow.answered_elsewhere > 0) {
+        "answered from another address".to_owned()
     } else {
         state.what().to_owned()
     };

@@ -112,12 +112,13 @@ pub fn of_client(service: &Service, flows: &[Conversation], calls: &rpc::Sum, co
 /// What ONC RPC says, of services and of clients.
 fn of_remote_calls(service: &Service, flows: &[Conversation], calls: &rpc::Sum, context: Context<'_>) -> Vec<Evidence> {
     let mut evidence = rpc::evidence(calls, flows);
+    let verified = evidence.iter().any(|reason| reason.by == rpc::VERIFIED.id);
     evidence.extend(bound::evidence(service, flows, context.bindings));
-    evidence.extend(netinfo::evidence(service, flows, context));
-    evidence.extend(nis::evidence(service, flows));
-    evidence.extend(mount::evidence(flows));
     // Of what only reads like RPC nothing more is told, but for attacks.
-    if evidence.iter().any(|reason| reason.by == rpc::VERIFIED.id) {
+    if verified {
+        evidence.extend(netinfo::evidence(service, flows, context));
+        evidence.extend(nis::evidence(service, flows));
+        evidence.extend(mount::evidence(flows));
         evidence.extend(rpc_credential::evidence(flows, context));
     }
     evidence.extend(rpc_abuse::evidence(service, flows, context));

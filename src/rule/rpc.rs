@@ -209,7 +209,10 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     // By number, or by length where replies fill several segments; what claims more than there is claims too much.
     let fills = sum.reply_bytes * 2 >= sent_bytes && sum.reply_bytes <= sent_bytes * 2;
     let most = sum.replies * 2 >= sent || fills;
-    if sum.large_reply_ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
+    // A record mark in front of each leaves little to chance; datagrams have none.
+    let datagrams = flows.iter().any(|flow| flow.key.transport == Transport::Udp);
+    let ids = if datagrams { sum.large_reply_ids } else { sum.reply_ids };
+    if ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
 }
 
 /// Whether it shows that the server did not answer the calls of a conversation, rather than that its side was not

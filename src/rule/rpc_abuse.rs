@@ -29,7 +29,7 @@ looked at (sadmind, cmsd, ttdbserverd, statd, mountd, amd and others).",
 pub const SCAN: About = About {
     id: "rpc.scan",
     about: "Calls that only a scanner makes: the version 104316, with which nmap asks to be refused, or NULL calls to five or more different programs \
-at one service. Strong where the service answered and nothing else was asked of it.",
+at one service. Strong where it answered in RPC and nothing else was asked of it, a hint where it speaks another language.",
     attack: Some("T1046"),
 };
 
@@ -213,8 +213,15 @@ fn scan(procedures: &BTreeMap<Named, Called>, flows: &[Conversation]) -> Option<
         _ => return None,
     };
     let used_otherwise = procedures.keys().any(|named| named.procedure != 0);
-    let answered = flows.iter().any(|flow| flow.from_server.payload_packets > 0);
-    let weight = if used_otherwise || !answered { Weight::MODERATE } else { Weight::STRONG };
+    let spoke = flows.iter().any(|flow| flow.from_server.payload_packets > 0);
+    let replied =
+        flows.iter().filter_map(|flow| flow.from_server.remote_calls.as_deref()).any(|calls| calls.reply_messages > 0);
+    let weight = match (replied, spoke) {
+        (true, _) if !used_otherwise => Weight::STRONG,
+        // A service of another kind that a scanner tried.
+        (false, true) => Weight::HINT,
+        _ => Weight::MODERATE,
+    };
     Some(reason(
         &SCAN,
         weight,

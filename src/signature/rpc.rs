@@ -32,7 +32,7 @@ const MAX_HEADER: usize = 840;
 /// The smallest message: a denied reply with an authentication error.
 const MIN_MESSAGE: usize = 20;
 /// Fragments of one record that are followed within one payload.
-const MAX_FRAGMENTS: usize = 64;
+const MAX_FRAGMENTS: usize = 256;
 /// Places of one payload that look like a call or a reply and are tried.
 const MAX_TRIES: usize = 64;
 

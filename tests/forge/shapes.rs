@@ -10,6 +10,7 @@ type End = (u8, u16);
 pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
     vec![
         ("forged-records", records()),
+        ("forged-counts", counts()),
         ("forged-crumbs", crumbs()),
         ("forged-lost-segments", lost_segments()),
         ("forged-one-sided", one_sided()),
@@ -128,6 +129,33 @@ fn records() -> Vec<Forged> {
     tape.0
 }
 
+/// Three hundred calls of one session; replies sent twice; one id for two calls on the same ports; headers in fragments of
+/// a few bytes.
+fn counts() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let many: Vec<(bool, Vec<u8>)> = (1..=300)
+        .flat_map(|xid| {
+            [(false, record(&call(xid, [100_003, 3, 1], &opaque(&[7; 32])))), (true, record(&reply(xid, &[0; 20])))]
+        })
+        .collect();
+    tape.tcp(CLIENT, (2, 817), &many);
+    for xid in 1..=3 {
+        let asked = call_as(xid, [100_005, 3, 1], 1, &auth_sys(b"desk", 0, 0), &opaque(b"/home"));
+        tape.ask(CLIENT, (2, 818), &asked, &reply(xid, &[0; 8]));
+        tape.ask(CLIENT, (2, 818), &asked, &reply(xid, &[0; 8]));
+    }
+    for named in [[100_003, 3, 1], [100_005, 3, 1]] {
+        tape.ask(CLIENT, (2, 819), &call(1, named, &opaque(b"/home")), &reply(1, &[0; 8]));
+    }
+    let spread = |message: &[u8], len: usize| -> Vec<u8> {
+        let (head, tail) = message.split_at(len);
+        [words(&[len as u32]), head.to_vec(), words(&[0x8000_0000 | tail.len() as u32]), tail.to_vec()].concat()
+    };
+    let asked = call(9, [100_021, 4, 2], &opaque(b"lock"));
+    tape.tcp((1, 40_001), (2, 820), &[(false, spread(&asked, 4)), (true, spread(&reply(9, &[0; 8]), 4))]);
+    tape.0
+}
+
 /// Calls and replies in segments of three and of seven bytes, one connection from its start and one from its middle.
 fn crumbs() -> Vec<Forged> {
     let mut tape = Tape::default();
@@ -232,6 +260,15 @@ fn credentials() -> Vec<Forged> {
     tape.tcp(
         (1, 1009),
         (2, 818),
+        &[
+            (false, record(&call_as(1, [200_100_000, 2, 15], 1, &auth_sys(&inverted, 501, 20), &write))),
+            (true, record(&reply(1, &words(&[0, 5, 1])))),
+        ],
+    );
+    let inverted: Vec<u8> = "pässwörd\n".bytes().map(|byte| !byte).collect();
+    tape.tcp(
+        (1, 1010),
+        (2, 820),
         &[
             (false, record(&call_as(1, [200_100_000, 2, 15], 1, &auth_sys(&inverted, 501, 20), &write))),
             (true, record(&reply(1, &words(&[0, 5, 1])))),
@@ -379,7 +416,8 @@ fn back_connections() -> Vec<Forged> {
 /// Programs that no table knows, of every range.
 fn programs() -> Vec<Forged> {
     let mut tape = Tape::default();
-    for (port, program) in [(811, 100_999), (812, 0x2000_0077), (813, 0x4123_4567), (814, 200_100_050)] {
+    let odd = [(811, 100_999), (812, 0x2000_0077), (813, 0x4123_4567), (814, 200_100_050), (815, 0x4000_0007)];
+    for (port, program) in odd {
         let server = (2, port);
         tape.ask((1, 700), server, &rpc_call(1, program, 1, 4), &reply(1, &[0; 4]));
         tape.ask((1, 700), server, &rpc_call(2, program, 1, 0), &reply(2, &[]));
@@ -510,5 +548,21 @@ fn look_alikes() -> Vec<Forged> {
         (2, 814),
         &[(false, record(&rpc_call(1, 100_000, 2, 0))), (true, b"-ERR unknown command\r\n".to_vec())],
     );
+    // Lengths, numbers and zeros, as message brokers send them: a full request, and an answer like a reply.
+    for id in 1..5u32 {
+        let request = [words(&[20, 0x0012_0003, id]), opaque(b"client-1"), vec![0, 0, 0, 0]].concat();
+        let answer = words(&[32, id, 1, 0, 0, 0, 0, 7, 7]);
+        let [a, b] = [100 + id * 28, 500 + id * 36];
+        tape.middle((1, 40_002), (2, 815), [a, b], &[(false, request), (true, answer)]);
+    }
+    // What is sent comes back: a recording of RPC, too.
+    let recorded: Vec<u8> = (1..4)
+        .flat_map(|xid| [frame(&call(xid, [100_003, 3, 1], &[])), frame(&reply(xid, &[0; 8]))].concat())
+        .collect();
+    tape.tcp((1, 40_003), (2, 816), &[(false, recorded.clone()), (true, recorded)]);
+    // Two questions for a table that a host which is there leaves unanswered.
+    for xid in [1, 2] {
+        tape.udp((1, 40_004), (2, 817), &call(xid, [100_000, 2, 4], &[]));
+    }
     tape.0
 }
