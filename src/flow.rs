@@ -12,10 +12,12 @@ use crate::frame::{Frame, Stamp};
 use crate::merge::{Few, Merge, Rank, earliest, spread_bytes, spread_with};
 use crate::packet::{Endpoint, Packet, flag};
 use crate::port::Transport;
-use crate::signature::{self, Payload, rpc};
+use crate::signature::{self, Payload, netinfo, portmap, rpc};
 use crate::tunnel::Tunnel;
 use std::net::IpAddr;
 
+/// Programs whose calls are read once more when everything is there, with their answers.
+pub const READ_AGAIN: [u32; 3] = [portmap::PORTMAPPER, netinfo::BINDER, netinfo::NETINFO];
 /// Different sightings kept of a direction; one that repeats counts up.
 const MAX_SIGHTINGS: usize = 24;
 
@@ -199,7 +201,9 @@ impl Half {
         if packet.payload.is_empty() {
             return;
         }
-        self.opening.observe(stamp, packet);
+        if !is_plain_call(packet, calls) {
+            self.opening.observe(stamp, packet);
+        }
         if !calls.is_empty() {
             let remote_calls = self.remote_calls.get_or_insert_default();
             for found in calls {
@@ -218,6 +222,18 @@ impl Half {
             }
         }
     }
+}
+
+/// Whether a packet holds whole RPC calls and nothing else, of programs whose answers teach nothing: what they say is
+/// counted, and nobody reads them again.
+fn is_plain_call(packet: &Packet<'_>, calls: &[rpc::Found<'_>]) -> bool {
+    let mark = if packet.transport == Transport::Tcp { 4 } else { 0 };
+    let plain = calls.iter().all(|found| match found.message.body {
+        rpc::Body::Call(call) => !found.message.inside && !call.cut && !READ_AGAIN.contains(&call.program),
+        rpc::Body::Reply(_) => false,
+    });
+    plain
+        && calls.iter().map(|found| mark + found.message.length as usize).sum::<usize>() == packet.payload_len as usize
 }
 
 /// What the signatures see in a payload, but for those that have features of their own.

@@ -4,14 +4,13 @@
 use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, State, first_frames};
-use crate::conversation::{bindings, dialogue, elsewhere};
+use crate::conversation::{dialogue, elsewhere};
 use crate::finding::{self, Finding, Kind};
-use crate::flow::{Flow, FlowKey};
+use crate::flow::{Flow, FlowKey, READ_AGAIN};
 use crate::packet::Endpoint;
 use crate::port::{Scope, Transport};
 use crate::registry::Registry;
 use crate::rule::{self, Context, bound, rpc, rpc_abuse, sweep};
-use crate::signature::{netinfo, portmap};
 use crate::table::{FlowTable, Tier};
 use crate::words::count;
 use std::collections::HashSet;
@@ -35,9 +34,8 @@ pub struct Options {
 #[must_use]
 pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<Finding>, Apart) {
     let talkative = talkative(table);
-    let answers = dialogue::answered(talkative.iter().map(|(key, flow)| (key, flow)), |call| {
-        bindings::is_of_interest(call.program) || call.program == netinfo::NETINFO
-    });
+    let answers =
+        dialogue::answered(talkative.iter().map(|(key, flow)| (key, flow)), |call| READ_AGAIN.contains(&call.program));
     let bindings = Bindings::of_answers(&answers);
     let mut announced = Announced::default();
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
@@ -95,12 +93,11 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
 fn talkative(table: &FlowTable) -> Vec<(FlowKey, Flow)> {
     let context = table.tier(Tier::Context).map(|(key, _)| *key);
     let speaks = |key: &FlowKey, flow: &Flow| {
-        let programs = [portmap::PORTMAPPER, netinfo::BINDER, netinfo::NETINFO];
         let only_replies = || {
             let counts = flow.halves.iter().filter_map(|half| half.remote_calls.as_deref());
             counts.clone().all(|calls| calls.call_messages == 0) && counts.count() > 0
         };
-        programs.iter().any(|program| flow.calls_program(*program))
+        READ_AGAIN.iter().any(|program| flow.calls_program(*program))
             || (key.transport == Transport::Udp && only_replies())
     };
     let others = table.tier(Tier::RemoteCall).filter(|(key, flow)| speaks(key, flow)).map(|(key, _)| *key);

@@ -336,6 +336,9 @@ pub struct Sample<V, const N: usize> {
     cut: Option<u32>,
 }
 
+/// Most conversations hold a few messages.
+const FIRST_ROOM: usize = 4;
+
 impl<V, const N: usize> Default for Sample<V, N> {
     fn default() -> Self {
         Sample { log: Vec::new(), settled: 0, cut: None }
@@ -354,10 +357,21 @@ impl<V: Default + Merge, const N: usize> Sample<V, N> {
         if self.cut.is_some_and(|cut| cut <= rank) {
             return;
         }
-        if self.log.len() >= 2 * N {
-            self.settle();
+        if self.log.len() == self.log.capacity() {
+            self.make_room();
         }
         self.log.push((rank, value));
+    }
+
+    /// Grows in few steps to twice the sample; then puts the log in order instead.
+    #[cold]
+    fn make_room(&mut self) {
+        let len = self.log.len();
+        if len >= 2 * N {
+            self.settle();
+        } else {
+            self.log.reserve_exact(if len == 0 { FIRST_ROOM } else { (2 * len).min(2 * N - len) });
+        }
     }
 
     /// Puts the log in order. Two samples of the same are equal once both are settled.

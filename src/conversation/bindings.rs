@@ -4,8 +4,7 @@
 use super::dialogue::Answered;
 use crate::frame::Stamp;
 use crate::port::Transport;
-use crate::signature::netinfo;
-use crate::signature::portmap::{self, Binding, Question};
+use crate::signature::portmap::{Binding, Question};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -35,12 +34,6 @@ pub struct Bindings {
     ports: BTreeMap<Place, Vec<Learnt>>,
     /// When an answer said that nobody serves a program any more.
     removals: BTreeMap<Program, Vec<Stamp>>,
-}
-
-/// Whether a call's answer may give a port away.
-#[must_use]
-pub fn is_of_interest(program: u32) -> bool {
-    matches!(program, portmap::PORTMAPPER | netinfo::BINDER)
 }
 
 impl Bindings {

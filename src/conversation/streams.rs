@@ -23,9 +23,10 @@ pub(super) fn read(
     for (index, half) in halves.iter().enumerate() {
         let start = half.start.map(|(_, sequence)| sequence);
         if half.opening.chunks().len() > 1 {
-            let stream = half.opening.stream(start);
-            read_sightings(&stream, &mut seen[index]);
-            read_records(&stream, &mut traffic[index]);
+            read_sightings(&half.opening.stream(start), &mut seen[index]);
+            for stream in half.opening.streams(start) {
+                read_records(&stream, &mut traffic[index]);
+            }
         }
         let small: Option<&Opening> = crumbs.map(|crumbs| &crumbs.0[index]).filter(|small| small.chunks().len() > 1);
         for stream in small.into_iter().flat_map(|small| small.streams(start)).filter(|stream| stream.pieces.len() > 1)

@@ -13,6 +13,9 @@ use std::thread::{Scope as ThreadScope, ScopedJoinHandle};
 
 /// What goes over at once: small enough to stay in a second-level cache until it is taken.
 const BATCH_BYTES: usize = 128 * 1024;
+/// Frames that make a batch where they are short, and room for one long frame beyond its bytes.
+const BATCH_FRAMES: usize = 1024;
+const LONG_FRAME: usize = 64 * 1024;
 /// Batches that wait for a thread; when there are more, the reading thread takes one itself.
 const WAITING: usize = 8;
 /// Parts that conversations are dealt into; the reading thread keeps fewer than the others, because it reads as well.
@@ -21,13 +24,16 @@ const PARTS: u64 = 64;
 const OWN_SHARE: u64 = 70;
 
 /// Frames on their way to another thread, with their bytes.
-#[derive(Default)]
 struct Batch {
     frames: Vec<(Timestamp, LinkType, u32, FrameRef, Range<usize>)>,
     bytes: Vec<u8>,
 }
 
 impl Batch {
+    fn new() -> Self {
+        Batch { frames: Vec::with_capacity(BATCH_FRAMES), bytes: Vec::with_capacity(BATCH_BYTES + LONG_FRAME) }
+    }
+
     fn add(&mut self, frame: &Frame<'_>) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(frame.bytes);
@@ -72,7 +78,7 @@ impl<'scope> Shards<'scope> {
                 table.settle();
                 table
             });
-            Helper { batch: Batch::default(), full, empty, thread }
+            Helper { batch: Batch::new(), full, empty, thread }
         };
         let table = table();
         Shards { scope: *table.scope(), table, helpers: (0..helpers).map(|_| start(())).collect(), spare: Vec::new() }
@@ -103,10 +109,10 @@ impl<'scope> Shards<'scope> {
     fn hand_over(&mut self, index: usize, frame: &Frame<'_>) {
         let helper = &mut self.helpers[index];
         helper.batch.add(frame);
-        if helper.batch.bytes.len() < BATCH_BYTES {
+        if helper.batch.bytes.len() < BATCH_BYTES && helper.batch.frames.len() < BATCH_FRAMES {
             return;
         }
-        let next = helper.empty.try_recv().ok().or_else(|| self.spare.pop()).unwrap_or_default();
+        let next = helper.empty.try_recv().ok().or_else(|| self.spare.pop()).unwrap_or_else(Batch::new);
         let batch = std::mem::replace(&mut helper.batch, next);
         if let Err(TrySendError::Full(mut batch) | TrySendError::Disconnected(mut batch)) = helper.full.try_send(batch)
         {
