@@ -142,7 +142,8 @@ pub struct Traffic<'a> {
     pub first: Option<Stamp>,
     pub last: Option<Stamp>,
     pub first_payload: Option<Stamp>,
-    pub remote_calls: Option<Cow<'a, RemoteCalls>>,
+    /// Boxed, because most conversations have none.
+    pub remote_calls: Option<Cow<'a, Box<RemoteCalls>>>,
     /// Identifications of datagrams of which later fragments were gathered.
     pub gathered: Vec<u32>,
     /// RPC messages that began inside a segment and were borne out by the other direction.
@@ -170,12 +171,12 @@ impl<'a> Conversation<'a> {
         match flow {
             Cow::Borrowed(flow) => {
                 for (half, of) in halves.iter_mut().zip(&flow.halves) {
-                    half.remote_calls = of.remote_calls.as_deref().map(Cow::Borrowed);
+                    half.remote_calls = of.remote_calls.as_ref().map(Cow::Borrowed);
                 }
             }
             Cow::Owned(flow) => {
                 for (half, of) in halves.iter_mut().zip(&flow.halves) {
-                    half.remote_calls = of.remote_calls.as_deref().cloned().map(Cow::Owned);
+                    half.remote_calls = of.remote_calls.clone().map(Cow::Owned);
                 }
             }
         }

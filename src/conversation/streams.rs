@@ -79,7 +79,7 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
             None => calls.to_mut().observe(stamp, &found),
         }
     }
-    if traffic.remote_calls.as_deref().is_some_and(|calls| *calls == RemoteCalls::default()) {
+    if traffic.remote_calls.as_deref().is_some_and(|calls| **calls == RemoteCalls::default()) {
         traffic.remote_calls = None;
     }
 }

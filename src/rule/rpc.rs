@@ -74,7 +74,7 @@ pub struct Sum {
 #[must_use]
 pub fn sum(flows: &[Conversation]) -> Sum {
     let mut sum = Sum::default();
-    let nothing = RemoteCalls::default();
+    let nothing: Box<RemoteCalls> = Box::default();
     for flow in flows {
         let asked = flow.from_client.remote_calls.as_deref().unwrap_or(&nothing);
         let answered = flow.from_server.remote_calls.as_deref().unwrap_or(&nothing);
