@@ -1,0 +1,174 @@
+//! Record marking over TCP (RFC 5531, section 11): where messages begin in a segment, also where it does not begin with one.
+//! Knows marks and fragments; what a message is, its parent knows.
+
+use super::{Body, Call, Credential, Found, message};
+use memchr::memmem::{FindIter, Finder};
+use smallvec::SmallVec;
+use std::sync::LazyLock;
+
+/// The largest record that is believed: an NFS write of 1 MiB with its headers is normal, 32 MiB is no RPC.
+const MAX_RECORD: usize = 32 << 20;
+/// The same where a record is looked for inside a segment and nothing before it says that one begins there.
+const MAX_RECORD_INSIDE: usize = 4 << 20;
+/// The smallest call: no credential, no verifier, no arguments.
+const MIN_CALL: usize = 40;
+/// The longest header of a message: a call's with the longest credential and verifier.
+const MAX_HEADER: usize = 840;
+/// The smallest message: a denied reply with an authentication error.
+const MIN_MESSAGE: usize = 20;
+/// Fragments of one record that are followed within one payload.
+const MAX_FRAGMENTS: usize = 256;
+/// Places of one payload that look like a call or a reply and are tried.
+const MAX_TRIES: usize = 64;
+
+/// Message type and RPC version of a call.
+static CALL_WORDS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0, 0, 0, 0, 0, 0, 2]));
+/// Message type, acceptance, empty verifier and status of a successful reply.
+static REPLY_WORDS: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+/// Bytes of a record before those words: the mark and the transaction id.
+const BEFORE_WORDS: usize = 8;
+
+/// Walks the records of a segment.
+pub(super) struct Records<'a> {
+    bytes: &'a [u8],
+    /// Bytes that were sent behind `bytes` but not captured.
+    missing: usize,
+    /// Where the next record begins, if one does.
+    at: Option<usize>,
+    /// Where the words of calls and of replies stand, once they are looked for.
+    places: Option<[Places<'a>; 2]>,
+    tries: usize,
+}
+
+struct Places<'a> {
+    all: FindIter<'a, 'static>,
+    next: Option<usize>,
+}
+
+impl<'a> Places<'a> {
+    fn new(finder: &'static Finder<'static>, bytes: &'a [u8]) -> Self {
+        let mut all = finder.find_iter(bytes);
+        let next = all.next();
+        Places { all, next }
+    }
+
+    /// The first place from `from` on.
+    fn from(&mut self, from: usize) -> Option<usize> {
+        while self.next.is_some_and(|next| next < from) {
+            self.next = self.all.next();
+        }
+        self.next
+    }
+}
+
+/// A message and where the record behind it begins, where that is within the payload.
+type Step<'a> = (Found<'a>, Option<usize>);
+
+impl<'a> Records<'a> {
+    /// `missing` bytes were sent behind `bytes` and not captured.
+    pub(super) fn new(bytes: &'a [u8], missing: usize) -> Self {
+        Records { bytes, missing, at: Some(0), places: None, tries: 0 }
+    }
+
+    pub(super) fn next_message(&mut self) -> Option<Found<'a>> {
+        let at = self.at.take()?;
+        if let Some((found, next)) = self.record(at, MAX_RECORD) {
+            self.at = next;
+            return Some(found);
+        }
+        let mut from = at;
+        while self.tries < MAX_TRIES {
+            let place = self.place(from)?;
+            self.tries += 1;
+            let at = place - BEFORE_WORDS;
+            if self.bytes[at] >> 7 == 1
+                && let Some((mut found, next)) = self.record(at, MAX_RECORD_INSIDE)
+            {
+                // Another record where this one ends: then both are what they seem.
+                let chained = next.is_some_and(|next| self.record(next, MAX_RECORD).is_some());
+                found.message.inside |= !chained;
+                self.at = next;
+                return Some(found);
+            }
+            from = at + 1;
+        }
+        None
+    }
+
+    /// Where the next call or reply may have its words, if a record can begin from `from` on.
+    fn place(&mut self, from: usize) -> Option<usize> {
+        let bytes = self.bytes;
+        let places =
+            self.places.get_or_insert_with(|| [Places::new(&CALL_WORDS, bytes), Places::new(&REPLY_WORDS, bytes)]);
+        let [calls, replies] = places.each_mut().map(|places| places.from(from + BEFORE_WORDS));
+        crate::merge::earliest(calls, replies)
+    }
+
+    /// The message in the record at this place.
+    fn record(&self, at: usize, max: usize) -> Option<Step<'a>> {
+        let (mut last, mut fragment, mut rest) = record_mark(self.bytes.get(at..)?)?;
+        // Fragments of length nothing are legal and carry nothing (RFC 5531, section 11).
+        for _ in 0..MAX_FRAGMENTS {
+            if fragment > 0 || last {
+                break;
+            }
+            (last, fragment, rest) = record_mark(rest)?;
+        }
+        if !last && fragment < MIN_CALL {
+            return self.joined(at);
+        }
+        if !(MIN_MESSAGE..=max).contains(&fragment) {
+            return None;
+        }
+        let start = self.bytes.len() - rest.len();
+        let here = &rest[..rest.len().min(fragment)];
+        let mut found = Found { at: start, ..message(here, fragment)? };
+        // The rest of its header is in the next segment: put together with that it counts.
+        let unfinished = self.missing == 0 && matches!(found.message.body, Body::Call(Call { cut: true, .. }));
+        // One of several fragments, and its end not here: a small number in the place of the mark reads so, too.
+        let vague = !last && here.len() < fragment;
+        let reply_in_part = !last && matches!(found.message.body, Body::Reply(_));
+        found.message.inside |= unfinished || vague || reply_in_part;
+        Some((found, self.after(last, start + fragment)))
+    }
+
+    /// The message in a record whose header is spread over several fragments: put together as far as a header goes. What
+    /// it carries is not given.
+    #[cold]
+    fn joined(&self, at: usize) -> Option<Step<'a>> {
+        let mut header: SmallVec<[u8; 1024]> = SmallVec::new(); // room for a header, without a heap
+        let (mut end, mut total, mut finished) = (at, 0, false);
+        for _ in 0..MAX_FRAGMENTS {
+            let (last, fragment, rest) = record_mark(self.bytes.get(end..)?)?;
+            let here = rest.get(..fragment)?;
+            header.extend_from_slice(&here[..fragment.min(MAX_HEADER - header.len())]);
+            (end, total, finished) = (end + 4 + fragment, total + fragment, last);
+            if last || header.len() == MAX_HEADER {
+                break;
+            }
+        }
+        let message = message(&header, total).filter(|_| finished || header.len() == MAX_HEADER)?.message;
+        let found = Found { message, credential: Credential::None, content: &[], at: at + 4 };
+        Some((found, self.after(finished, end)))
+    }
+
+    /// Where the record after this one begins: its first fragment ends at `end`.
+    fn after(&self, mut last: bool, mut end: usize) -> Option<usize> {
+        for _ in 0..MAX_FRAGMENTS {
+            if last {
+                return (end < self.bytes.len()).then_some(end);
+            }
+            let (is_last, fragment, _) = record_mark(self.bytes.get(end..)?)?;
+            (last, end) = (is_last, end + 4 + fragment);
+        }
+        None
+    }
+}
+
+/// Whether this fragment is the record's last, its length, and what follows the mark (RFC 5531, section 11).
+fn record_mark(bytes: &[u8]) -> Option<(bool, usize, &[u8])> {
+    let (mark, rest) = bytes.split_first_chunk::<4>()?;
+    let mark = u32::from_be_bytes(*mark);
+    Some((mark >> 31 == 1, (mark & 0x7fff_ffff) as usize, rest))
+}
