@@ -1,9 +1,11 @@
 //! The command line: what was typed, what it means, and the exit status. One file a verb.
 
 mod explain;
+mod policy;
 mod progress;
 mod read;
 mod registry;
+mod site;
 
 use crate::registry::Registry;
 use anyhow::Context as _;
@@ -33,6 +35,8 @@ Examples:
   gapwatch -v /captures                 every capture in a folder, every reason with its frames
   zcat old.pcap.gz | gapwatch -f json -   from a pipe, as JSON
   gapwatch explain 817                  the story of a port
+  gapwatch --policy site.toml --baseline old.json new.pcap
+                                        with the site's own word, and what is new since the last report
 
 Exit status: 0 done, whatever was found · 1 --fail-on met · 2 usage or configuration · 3 no input could be read ·
 4 partial: the report is given, and something was cut, corrupt or lost. A closed pipe is 0.";
@@ -55,6 +59,8 @@ enum Verb {
     Read(Box<read::Read>),
     /// What a port, an RPC program, a signature or a rule means
     Explain(explain::Explain),
+    /// Whether a policy is sound, and what it would do to a report
+    Policy(policy::PolicyArgs),
     /// The port registry as gapwatch sees it; refresh it from IANA's CSV
     Registry(registry::RegistryArgs),
 }
@@ -129,6 +135,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
     match cli.verb {
         Some(Verb::Read(read)) => read.run(),
         Some(Verb::Explain(explain)) => explain.run(),
+        Some(Verb::Policy(policy)) => policy.run(),
         Some(Verb::Registry(registry)) => registry.run(),
         None if cli.read.names_nothing() => {
             Cli::command().print_help()?;

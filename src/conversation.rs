@@ -4,6 +4,7 @@ pub mod back;
 pub mod bindings;
 pub mod dialogue;
 pub mod elsewhere;
+mod openings;
 mod roles;
 mod streams;
 
@@ -14,7 +15,9 @@ use crate::flow::{Flow, FlowKey, Half, RemoteCalls};
 use crate::frame::{FrameRef, Stamp};
 use crate::packet::Endpoint;
 use crate::port::{Scope, Transport};
-use crate::signature::{self, Signature};
+use crate::signature::protocol::Catalogue;
+use crate::signature::texture::Texture;
+use crate::signature::{self, Label};
 use crate::table::Crumbs;
 use crate::tunnel::Tunnel;
 use serde::Serialize;
@@ -59,6 +62,8 @@ pub enum State {
     /// Payload, but nothing known. Above recognised in the report: it wants a look.
     Unexplained,
     Recognised,
+    /// The site's policy names it.
+    Acknowledged,
     NoPayload,
     Refused,
     Unanswered,
@@ -71,6 +76,7 @@ impl State {
         match self {
             State::Unexplained => "unexplained: payload that no signature knows",
             State::Recognised => "recognised",
+            State::Acknowledged => "known to the site",
             State::NoPayload => "connections without payload in the capture",
             State::Refused => "nobody listens: refused",
             State::Unanswered => "nobody answered",
@@ -81,8 +87,8 @@ impl State {
 /// What a signature saw in a conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
-    /// The place in [`signature::ALL`].
-    pub number: usize,
+    /// Which signature.
+    pub label: Label,
     pub detail: String,
     /// Who sent it.
     pub from: Side,
@@ -90,16 +96,9 @@ pub struct Seen {
     pub first: Option<Stamp>,
 }
 
-impl Seen {
-    #[must_use]
-    pub fn signature(&self) -> &'static Signature {
-        signature::ALL[self.number]
-    }
-}
-
 /// What a signature saw in one direction.
 struct Found {
-    number: usize,
+    label: Label,
     detail: String,
     count: u64,
     first: Option<Stamp>,
@@ -126,6 +125,9 @@ pub struct Conversation<'a> {
     pub back_from: Option<Endpoint>,
 }
 
+/// The fewest seconds that say anything of a period.
+const MIN_BEATS: usize = 6;
+
 /// The features of a direction that rules and reports read.
 #[derive(Clone, Debug)]
 pub struct Traffic<'a> {
@@ -142,6 +144,12 @@ pub struct Traffic<'a> {
     pub first: Option<Stamp>,
     pub last: Option<Stamp>,
     pub first_payload: Option<Stamp>,
+    /// The first seconds with payload, where there are enough to tell a period.
+    pub beats: Vec<u32>,
+    /// Different payloads among the first ones that were kept.
+    pub different: usize,
+    /// What its first bytes are like, where nobody knows what they are. Boxed, because most are known.
+    pub texture: Option<Box<Texture>>,
     /// Boxed, because most conversations have none.
     pub remote_calls: Option<Cow<'a, Box<RemoteCalls>>>,
     /// Identifications of datagrams of which later fragments were gathered.
@@ -166,6 +174,7 @@ impl<'a> Conversation<'a> {
         crumbs: Option<&Crumbs>,
         scope: &Scope,
         bindings: &Bindings,
+        catalogue: &Catalogue,
     ) -> Self {
         let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
         match flow {
@@ -184,7 +193,7 @@ impl<'a> Conversation<'a> {
             half.sightings
                 .iter()
                 .map(|(key, seen)| Found {
-                    number: key.signature,
+                    label: signature::ALL[key.signature].label(),
                     detail: key.detail.to_string(),
                     count: seen.count,
                     first: seen.first,
@@ -195,6 +204,15 @@ impl<'a> Conversation<'a> {
             streams::read(&flow.halves, crumbs, &mut halves, &mut seen);
         }
         streams::adopt(&mut halves);
+        if halves.iter().all(|half| half.remote_calls.is_none()) {
+            let accepted = roles::handshake(&halves);
+            openings::recognise(catalogue, key.transport, &flow.halves, accepted, &mut seen);
+        }
+        for ((half, of), seen) in halves.iter_mut().zip(&flow.halves).zip(&seen) {
+            if seen.is_empty() && half.remote_calls.is_none() {
+                half.texture = openings::texture(of, key.transport).map(Box::new);
+            }
+        }
         let (server, basis) = roles::tell(&key, &halves, &seen, scope, bindings);
         let [a, b] = halves;
         let (from_client, from_server) = if server == 0 { (b, a) } else { (a, b) };
@@ -213,15 +231,15 @@ impl<'a> Conversation<'a> {
         };
         for (index, found) in seen.into_iter().enumerate() {
             let from = if index == server { Side::Server } else { Side::Client };
-            conversation.seen.extend(found.into_iter().map(|Found { number, detail, count, first }| Seen {
-                number,
+            conversation.seen.extend(found.into_iter().map(|Found { label, detail, count, first }| Seen {
+                label,
                 detail,
                 from,
                 count,
                 first,
             }));
         }
-        conversation.seen.sort_by(|a, b| (a.number, a.first, &a.detail).cmp(&(b.number, b.first, &b.detail)));
+        conversation.seen.sort_by(|a, b| (a.label.id, a.first, &a.detail).cmp(&(b.label.id, b.first, &b.detail)));
         conversation.answer = conversation.answered();
         conversation
     }
@@ -273,6 +291,16 @@ impl<'a> Conversation<'a> {
         self.from_client.payload_packets + self.from_server.payload_packets > 0
     }
 
+    /// What the bytes of a side are like, where nobody knows what they are.
+    #[must_use]
+    pub fn texture(&self, side: Side) -> Option<&Texture> {
+        let traffic = match side {
+            Side::Client => &self.from_client,
+            Side::Server => &self.from_server,
+        };
+        traffic.texture.as_deref()
+    }
+
     /// By time, then by key: the same on every run.
     #[must_use]
     pub fn order(&self) -> (Option<Stamp>, FlowKey) {
@@ -311,6 +339,9 @@ fn traffic<'a>(half: &Half, transport: Transport) -> Traffic<'a> {
         first: half.first,
         last: half.last,
         first_payload: half.first_payload,
+        beats: Some(half.beats.seconds()).filter(|beats| beats.len() >= MIN_BEATS).unwrap_or_default().to_vec(),
+        different: half.opening.chunks().len(),
+        texture: None,
         remote_calls: None,
         gathered: half.gathered.clone(),
         resynchronised: 0,

@@ -11,17 +11,19 @@ use crate::rule::rpc;
 use crate::rule::sweep::Targets;
 use crate::tunnel::Tunnel;
 use crate::words::ranges;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// Flows and clients that a finding lists; the totals beside them count all.
 const MAX_LISTED: usize = 1024;
+/// Parts of a timeline: few enough for a line of a terminal.
+pub const BUCKETS: usize = 48;
 /// Runs of ports that a Wireshark filter names.
 const MAX_FILTER_RUNS: usize = 64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Service,
@@ -46,6 +48,15 @@ pub struct Finding {
     pub tunnel: Option<TunnelNote>,
     pub class: Class,
     pub state: State,
+    /// The name of the service in the site's policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
+    /// The reasons of the policy's entries that quieted evidence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
+    /// What is new since the baseline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new: Vec<String>,
     pub confidence: Confidence,
     pub what: String,
     pub protocol: &'static str,
@@ -62,6 +73,10 @@ pub struct Finding {
     pub packets: u64,
     /// Whole frames on the wire.
     pub bytes: u64,
+    pub to_server: DirectionNote,
+    pub to_client: DirectionNote,
+    /// Connections that began in each of [`BUCKETS`] equal parts of the capture; empty where times are not known.
+    pub timeline: Vec<u32>,
     pub evidence: Vec<Evidence>,
     /// How many flows there are; the list holds the first 1,024 by time.
     pub flows_total: usize,
@@ -107,7 +122,7 @@ pub struct EndNote {
     pub port: u16,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct DirectionNote {
     pub packets: u64,
     pub bytes: u64,
@@ -126,6 +141,7 @@ pub(crate) fn finding(
     state: State,
     calls: &rpc::Sum,
     conversations: &[Conversation],
+    span: Option<(Timestamp, Timestamp)>,
 ) -> Finding {
     let clients: BTreeSet<IpAddr> = conversations.iter().map(|flow| flow.asker().address).collect();
     let flows: Vec<FlowNote> = conversations.iter().take(MAX_LISTED).map(flow_note).collect();
@@ -152,6 +168,9 @@ pub(crate) fn finding(
         tunnel: service.tunnel.map(tunnel_note),
         class: verdict.class,
         state,
+        known: None,
+        allowed: Vec::new(),
+        new: Vec::new(),
         confidence: verdict.confidence,
         what,
         protocol,
@@ -169,6 +188,9 @@ pub(crate) fn finding(
         last_seen: conversations.iter().filter_map(Conversation::last).map(|stamp| stamp.time).max(),
         packets: conversations.iter().map(Conversation::packets).sum(),
         bytes: conversations.iter().map(Conversation::bytes).sum(),
+        to_server: conversations.iter().map(|flow| direction(&flow.from_client)).sum(),
+        to_client: conversations.iter().map(|flow| direction(&flow.from_server)).sum(),
+        timeline: timeline(span, conversations),
         evidence: verdict.evidence,
         wireshark: wireshark(kind, &service, address, conversations),
         flows_total: conversations.len(),
@@ -191,12 +213,34 @@ impl Finding {
     }
 }
 
+fn direction(traffic: &Traffic) -> DirectionNote {
+    DirectionNote { packets: traffic.packets, bytes: traffic.bytes, payload_bytes: traffic.payload_bytes }
+}
+
+impl std::iter::Sum for DirectionNote {
+    fn sum<I: Iterator<Item = Self>>(notes: I) -> Self {
+        notes.fold(DirectionNote::default(), |a, b| DirectionNote {
+            packets: a.packets + b.packets,
+            bytes: a.bytes + b.bytes,
+            payload_bytes: a.payload_bytes + b.payload_bytes,
+        })
+    }
+}
+
+/// Starts in equal parts of the whole capture, so that findings can be laid beside each other.
+fn timeline(span: Option<(Timestamp, Timestamp)>, conversations: &[Conversation]) -> Vec<u32> {
+    let Some((from, to)) = span else { return Vec::new() };
+    let part = (to.since(from) / BUCKETS as u64).max(1);
+    let mut counts = vec![0; BUCKETS];
+    let starts = conversations.iter().filter_map(Conversation::first).filter(|start| start.time.is_known());
+    for start in starts {
+        let bucket = usize::try_from(start.time.since(from) / part).unwrap_or(BUCKETS).min(BUCKETS - 1);
+        counts[bucket] += 1;
+    }
+    counts
+}
+
 fn flow_note(flow: &Conversation) -> FlowNote {
-    let direction = |traffic: &Traffic| DirectionNote {
-        packets: traffic.packets,
-        bytes: traffic.bytes,
-        payload_bytes: traffic.payload_bytes,
-    };
     let end = |end: Endpoint| EndNote { address: end.address, port: end.port };
     let time = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.time).filter(|time| time.is_known());
     FlowNote {

@@ -1,9 +1,11 @@
 //! Conversations and what is learnt of each direction: features that grow by `merge` alone. Judges nothing.
 
+mod beats;
 mod fragments;
 mod opening;
 mod remote_call;
 
+pub use beats::Beats;
 pub use fragments::Fragments;
 pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
 pub use remote_call::{CallSeen, Identity, Named, RemoteCalls, ReplySeen, Strays};
@@ -112,6 +114,7 @@ pub struct Half {
     pub first_payload: Option<Stamp>,
     /// The earliest SYN or SYN-ACK with its sequence number.
     pub start: Option<(Stamp, u32)>,
+    pub beats: Beats,
     pub opening: Opening,
     pub remote_calls: Option<Box<RemoteCalls>>,
     pub sightings: Few<SightingKey, Sighting, MAX_SIGHTINGS>,
@@ -198,6 +201,7 @@ impl Half {
         self.payload_bytes += u64::from(packet.payload_len);
         self.missing_bytes += u64::from(packet.payload_len).saturating_sub(packet.payload.len() as u64);
         self.first_payload = earliest(self.first_payload, Some(stamp));
+        self.beats.observe(stamp.time);
         if packet.payload.is_empty() {
             return;
         }
@@ -264,6 +268,7 @@ impl Merge for Half {
             last,
             first_payload,
             start,
+            beats,
             opening,
             remote_calls,
             sightings,
@@ -284,6 +289,7 @@ impl Merge for Half {
         self.last = self.last.max(last);
         self.first_payload = earliest(self.first_payload, first_payload);
         self.start = earliest(self.start, start);
+        self.beats.merge(beats);
         self.opening.merge(opening);
         if let Some(theirs) = remote_calls {
             self.remote_calls.get_or_insert_default().merge(*theirs);

@@ -3,17 +3,22 @@
 
 use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced};
-use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, State, first_frames};
+use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, first_frames};
 use crate::conversation::{dialogue, elsewhere};
 use crate::finding::{self, Finding, Kind};
 use crate::flow::{Flow, FlowKey, READ_AGAIN};
+use crate::frame::Timestamp;
 use crate::packet::Endpoint;
+use crate::policy::{Effect, Policy, Subject};
 use crate::port::{Scope, Transport};
 use crate::registry::Registry;
-use crate::rule::{self, Context, bound, rpc, rpc_abuse, sweep};
+use crate::rule::company::Company;
+use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, sweep};
+use crate::signature::pattern;
+use crate::signature::protocol::Catalogue;
 use crate::table::{FlowTable, Tier};
 use crate::words::count;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 /// What the judgement leaves out of the findings, so that it can be told.
@@ -24,15 +29,25 @@ pub struct Apart {
 }
 
 /// How to judge.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
     /// Whether passwords that were captured are shown in the report.
     pub show_secrets: bool,
+    /// The protocols that are known.
+    pub catalogue: &'a Catalogue,
+    /// The site's own word.
+    pub policy: Option<&'a Policy>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { show_secrets: false, catalogue: pattern::built_in(), policy: None }
+    }
 }
 
 /// Every finding, in the order of the report.
 #[must_use]
-pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<Finding>, Apart) {
+pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (Vec<Finding>, Apart) {
     let talkative = talkative(table);
     let answers =
         dialogue::answered(talkative.iter().map(|(key, flow)| (key, flow)), |call| READ_AGAIN.contains(&call.program));
@@ -41,7 +56,9 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
     let mut conversations: Vec<Conversation> = table
         .flows()
-        .map(|(key, flow)| Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings))
+        .map(|(key, flow)| {
+            Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings, options.catalogue)
+        })
         .collect();
     for conversation in &mut conversations {
         back::mark(conversation, &announced, &bindings);
@@ -56,21 +73,43 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
         conversation.server_heard = heard.contains(&conversation.server().address);
     }
     let dumpers = rpc_abuse::dumpers(&conversations);
+    let company = Company::of(&conversations, table.scope());
+    let totals = &table.totals;
+    let site = Site { policy: options.policy, span: totals.first.zip(totals.last) };
     let context = Context {
         registry,
         bindings: &bindings,
         answers: &answers,
         dumpers: &dumpers,
+        company: &company,
         show_secrets: options.show_secrets,
     };
 
-    let mut findings: Vec<Finding> = sweep::take(&mut conversations).iter().map(scanner_finding).collect();
+    let scanners = sweep::take(&mut conversations);
+    let mut findings = Vec::new();
     let scope = table.scope();
     let mut rest: Vec<Conversation> =
         conversations.extract_if(.., |conversation| !is_target(scope, &conversation.service())).collect();
     conversations.sort_unstable_by_key(|conversation| (conversation.service(), conversation.order()));
+    let mut probers: BTreeMap<IpAddr, Evidence> = BTreeMap::new();
     for flows in conversations.chunk_by(|a, b| a.service() == b.service()) {
-        findings.push(service_finding(flows[0].service(), flows, context));
+        findings.push(service_finding(flows[0].service(), flows, context, site));
+        for (client, evidence) in disguise::probers(flows) {
+            let known = probers.entry(client).or_insert_with(|| evidence.clone());
+            if evidence.weight > known.weight {
+                *known = evidence;
+            }
+        }
+    }
+    for scanner in scanners {
+        let evidence = [Some(scanner.evidence()), probers.remove(&scanner.address)].into_iter().flatten().collect();
+        findings.push(scanner_finding(&scanner, scanner.what(), evidence, site));
+    }
+    // Who asks a service as only scanners do is a finding as well; what was said counts for the service, too.
+    for (client, evidence) in probers {
+        let probes = conversations.iter().filter(|flow| flow.asker().address == client).cloned().collect();
+        let scanner = sweep::Scanner::of_probes(client, probes);
+        findings.push(scanner_finding(&scanner, format!("asks what runs: {}", evidence.says), vec![evidence], site));
     }
     let on_target_port = |flow: &Conversation| {
         let is_target = |end: Endpoint| scope.is_target(flow.key.transport, end.port);
@@ -82,7 +121,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options) -> (Vec<F
     rest.sort_unstable_by_key(|conversation| (pair(conversation), conversation.order()));
     for flows in rest.chunk_by(|a, b| pair(a) == pair(b)) {
         let (service, client) = pair(&flows[0]);
-        findings.push(client_finding(service, client, flows, context));
+        findings.push(client_finding(service, client, flows, context, site));
     }
     findings.sort_by_key(Finding::order);
     (findings, Apart { context_flows })
@@ -109,21 +148,59 @@ fn is_target(scope: &Scope, service: &Service) -> bool {
 }
 
 /// A service and everything that was said to it.
-fn service_finding(service: Service, flows: &[Conversation], context: Context<'_>) -> Finding {
+fn service_finding(service: Service, flows: &[Conversation], context: Context<'_>, site: Site<'_>) -> Finding {
     let state = state_of(flows);
     let calls = rpc::sum(flows);
     let mut evidence = rule::of_service(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
+    let clients = clients(flows);
+    let effect = site.apply(&Subject::of(&service, &clients), flows, state, &mut evidence);
     let verdict = Verdict::from_evidence(evidence);
     let (protocol, what) = describe(&service, flows, &calls, &verdict, state, context);
-    let kind = Kind::Service;
-    finding::finding(kind, service, service.end.address, verdict, protocol, what, state, &calls, flows)
+    let what = effect.known.as_ref().map_or(what.clone(), |name| format!("{name}: {what}"));
+    let state = if effect.known.is_some() { State::Acknowledged } else { state };
+    let (kind, address) = (Kind::Service, service.end.address);
+    let finding = finding::finding(kind, service, address, verdict, protocol, what, state, &calls, flows, site.span);
+    Finding { known: effect.known, allowed: effect.allowed, ..finding }
+}
+
+/// What the site says of it, and when the capture was made.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    policy: Option<&'a Policy>,
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Site<'_> {
+    fn apply(
+        self,
+        subject: &Subject<'_>,
+        flows: &[Conversation],
+        state: State,
+        evidence: &mut Vec<Evidence>,
+    ) -> Effect {
+        let Some(policy) = self.policy else { return Effect::default() };
+        let protocols = |flow: &Conversation| -> BTreeSet<&str> {
+            let seen = flow.seen.iter().map(|seen| seen.label.protocol).filter(|protocol| !protocol.is_empty());
+            seen.chain(rpc::speaks(flow).then_some("onc-rpc")).collect()
+        };
+        let spoken: Vec<BTreeSet<&str>> = flows.iter().map(protocols).filter(|spoken| !spoken.is_empty()).collect();
+        policy.apply(subject, &spoken, state == State::Unexplained, self.span.map(|(_, last)| last), evidence)
+    }
+}
+
+fn clients(flows: &[Conversation]) -> Vec<IpAddr> {
+    let clients: BTreeSet<IpAddr> = flows.iter().map(|flow| flow.asker().address).collect();
+    clients.into_iter().collect()
 }
 
 /// A source that touched many services.
-fn scanner_finding(scanner: &sweep::Scanner) -> Finding {
-    let verdict = Verdict::from_evidence(vec![scanner.evidence()]);
-    let (targets, what) = (scanner.targets(), scanner.what());
+fn scanner_finding(scanner: &sweep::Scanner, what: String, mut evidence: Vec<Evidence>, site: Site<'_>) -> Finding {
+    let transport = scanner.probes[0].key.transport;
+    let subject = Subject { server: None, transport, port: None, clients: &[scanner.address] };
+    let effect = site.apply(&subject, &[], State::Unanswered, &mut evidence);
+    let verdict = Verdict::from_evidence(evidence);
+    let targets = scanner.targets();
     let state = if targets.open.is_empty() { State::Unanswered } else { State::NoPayload };
     let service = scanner.probes[0].service();
     let mut finding = finding::finding(
@@ -136,23 +213,34 @@ fn scanner_finding(scanner: &sweep::Scanner) -> Finding {
         state,
         &rpc::Sum::default(),
         &scanner.probes,
+        site.span,
     );
+    finding.allowed = effect.allowed;
     finding.targets = Some(targets);
     finding
 }
 
 /// A client on a reserved source port: not a service, told under what it talks to.
-fn client_finding(service: Service, client: IpAddr, flows: &[Conversation], context: Context<'_>) -> Finding {
+fn client_finding(
+    service: Service,
+    client: IpAddr,
+    flows: &[Conversation],
+    context: Context<'_>,
+    site: Site<'_>,
+) -> Finding {
     let state = state_of(flows);
     let calls = rpc::sum(flows);
     let mut evidence = rule::of_client(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
+    let effect = site.apply(&Subject::of(&service, &[client]), flows, state, &mut evidence);
     let verdict = Verdict::from_evidence(evidence);
     let (protocol, what) = describe(&service, flows, &calls, &verdict, state, context);
     let name = context.registry.name(service.transport, service.end.port);
     let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
     let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);
-    finding::finding(Kind::Client, service, client, verdict, protocol, what, state, &calls, flows)
+    let kind = Kind::Client;
+    let finding = finding::finding(kind, service, client, verdict, protocol, what, state, &calls, flows, site.span);
+    Finding { known: effect.known, allowed: effect.allowed, ..finding }
 }
 
 /// The best that any conversation came to.
@@ -176,7 +264,7 @@ fn state_of(flows: &[Conversation]) -> State {
 /// What the state says about a service of which nothing else is known.
 fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
     let (by, says) = match state {
-        State::Recognised => return None,
+        State::Recognised | State::Acknowledged => return None,
         State::Unexplained => ("unexplained", "payload was exchanged, and no signature knows it".to_owned()),
         State::NoPayload => ("no-payload", "connections came about, and no payload was captured".to_owned()),
         State::Refused => ("refused", format!("{} refused, none accepted", count(flows.len(), "attempt"))),
@@ -184,6 +272,22 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
     };
     let frames = first_frames(flows.iter().filter_map(Conversation::first));
     Some(Evidence { by, class: Class::Custom, weight: Weight::NOTE, says, frames, attack: None })
+}
+
+/// What the bytes of an unexplained service are like: of the client, and of the server where it is something else.
+fn like(flows: &[Conversation]) -> Option<String> {
+    let of = |side: Side| {
+        let textures = flows.iter().filter_map(|flow| flow.texture(side));
+        textures.min_by_key(|texture| texture.first).map(|texture| texture.kind.in_words())
+    };
+    let said = match (of(Side::Client), of(Side::Server)) {
+        (Some(asked), Some(answered)) if asked == answered => format!("{asked} both ways"),
+        (Some(asked), Some(answered)) => format!("{asked} to the server, {answered} back"),
+        (Some(asked), None) => format!("{asked} to the server"),
+        (None, Some(answered)) => format!("{answered} from the server"),
+        (None, None) => return None,
+    };
+    Some(format!("unexplained: {said} that no signature knows"))
 }
 
 /// A short protocol name, and what the service is in words.
@@ -206,8 +310,9 @@ fn describe(
         return ("onc-rpc", what);
     }
     let mut seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).collect();
-    seen.sort_by_key(|seen| (seen.signature().class, std::cmp::Reverse(seen.signature().weight), seen.first));
-    let protocol = seen.iter().map(|seen| seen.signature().protocol).find(|name| !name.is_empty()).unwrap_or_default();
+    let other = |seen: &Seen| seen.label.class != verdict.class;
+    seen.sort_by_key(|seen| (other(seen), seen.label.class, std::cmp::Reverse(seen.label.weight), seen.first));
+    let protocol = seen.iter().map(|seen| seen.label.protocol).find(|name| !name.is_empty()).unwrap_or_default();
     let recognised = rule::recognised::summary(&seen);
     let parts: Vec<String> = content
         .filter(|_| verdict.class == Class::Suspicious || recognised.is_empty())
@@ -223,7 +328,7 @@ fn describe(
     } else if flows.iter().all(|flow| flow.answered_elsewhere > 0) {
         "answered from another address".to_owned()
     } else {
-        state.what().to_owned()
+        like(flows).filter(|_| state == State::Unexplained).unwrap_or_else(|| state.what().to_owned())
     };
     (protocol, what)
 }

@@ -35,6 +35,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod baseline;
 pub mod class;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -49,6 +50,7 @@ pub mod link;
 pub mod merge;
 pub mod output;
 pub mod packet;
+pub mod policy;
 pub mod port;
 pub mod registry;
 pub mod report;

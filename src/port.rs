@@ -1,12 +1,12 @@
 //! Ports and sets of them: which (transport, port) pairs a run is about. Knows no registry and no packet.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The first port that is not well-known (RFC 6335, section 6).
 pub const WELL_KNOWN_END: u16 = 1024;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     Tcp,

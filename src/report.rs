@@ -1,8 +1,11 @@
 //! The report: the one value that every output renders (`gapwatch.report/1`). Plain data; knows no output.
 
+use crate::baseline::Baseline;
+use crate::class::{Class, Evidence, Weight};
 use crate::finding::Finding;
 use crate::frame::Timestamp;
 use crate::judge;
+use crate::policy;
 use crate::port::Transport;
 use crate::registry::Registry;
 use crate::skip::Skip;
@@ -11,7 +14,7 @@ use crate::words::ranges;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-pub const SCHEMA: &str = "gapwatch.report/1";
+pub use crate::baseline::SCHEMA;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -22,6 +25,9 @@ pub struct Report {
     pub registry: RegistryNote,
     pub scope: ScopeNote,
     pub totals: TotalsNote,
+    /// What the site's policy did; absent where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyNote>,
     pub findings: Vec<Finding>,
 }
 
@@ -147,7 +153,7 @@ pub fn report(table: &FlowTable, inputs: Vec<Input>, registry: &Registry) -> Rep
 
 /// The same, judged as the options say.
 #[must_use]
-pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, options: judge::Options) -> Report {
+pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, options: judge::Options<'_>) -> Report {
     let (findings, apart) = judge::judge(table, registry, options);
     let totals = &table.totals;
     let scope = table.scope();
@@ -190,6 +196,51 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
                 .map(|(tier, packets, flows_estimated)| BeyondBounds { flows: tier.name(), packets, flows_estimated })
                 .collect(),
         },
+        policy: None,
         findings,
+    }
+}
+
+/// What a policy did to the findings, in numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyNote {
+    pub name: String,
+    /// Services that it knows.
+    pub known: usize,
+    /// Findings of which it quieted evidence on the ground of an allow entry.
+    pub allowed: usize,
+    /// Those that speak another protocol than it expects.
+    pub changed: usize,
+}
+
+impl PolicyNote {
+    #[must_use]
+    pub fn of(name: String, findings: &[Finding]) -> Self {
+        let count = |of: fn(&Finding) -> bool| findings.iter().filter(|finding| of(finding)).count();
+        PolicyNote {
+            name,
+            known: count(|finding| finding.known.is_some()),
+            allowed: count(|finding| !finding.allowed.is_empty()),
+            changed: count(|finding| finding.evidence.iter().any(|reason| reason.by == policy::CHANGED)),
+        }
+    }
+}
+
+impl Report {
+    /// Marks what an earlier report did not have, and gives each such finding a note about it.
+    pub fn mark_new(&mut self, baseline: &Baseline) {
+        for finding in &mut self.findings {
+            finding.new = baseline.news(finding);
+            if !finding.new.is_empty() {
+                finding.evidence.push(Evidence {
+                    by: "baseline.new",
+                    class: Class::Custom,
+                    weight: Weight::NOTE,
+                    says: format!("new since the baseline: {}", finding.new.join("; ")),
+                    frames: Vec::new(),
+                    attack: None,
+                });
+            }
+        }
     }
 }

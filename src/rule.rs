@@ -3,9 +3,14 @@
 //! To add one: a file beside its neighbours in `rule/`, its call below, and its text in [`ALL`].
 
 pub mod back_connection;
+pub mod beacon;
 pub mod bound;
+pub mod company;
 pub mod content;
 pub mod details;
+pub mod disguise;
+pub mod encrypted;
+pub mod flood;
 pub mod lore;
 pub mod mount;
 pub mod netinfo;
@@ -16,10 +21,12 @@ pub mod rpc;
 pub mod rpc_abuse;
 pub mod rpc_credential;
 pub mod sweep;
+pub mod transfer;
 
 use crate::class::Evidence;
 use crate::conversation::dialogue::Answered;
 use crate::conversation::{Bindings, Conversation, Service};
+use crate::policy;
 use crate::registry::Registry;
 
 /// What the conversations do not know and a rule needs.
@@ -32,6 +39,8 @@ pub struct Context<'a> {
     pub answers: &'a [Answered],
     /// Who asked which portmappers for their tables.
     pub dumpers: &'a rpc_abuse::Dumpers,
+    /// What services have to do with each other.
+    pub company: &'a company::Company,
     /// Whether passwords are shown.
     pub show_secrets: bool,
 }
@@ -68,6 +77,45 @@ pub const ALL: &[About] = &[
     recognised::ABOUT,
     recognised::ODD_PORT,
     reserved_client::ABOUT,
+    disguise::IMPERSONATION,
+    disguise::TUNNEL,
+    disguise::BACKWARDS,
+    disguise::ODD_NAME,
+    disguise::PROXY,
+    disguise::PROBES,
+    encrypted::FIRST,
+    encrypted::ENTROPY,
+    beacon::ABOUT,
+    beacon::INSIDE,
+    transfer::PUSH,
+    transfer::LONG,
+    transfer::STAGE,
+    flood::FLOOD,
+    flood::AMPLIFICATION,
+    flood::FLAGS,
+    company::KNOCK,
+    company::TURNABOUT,
+    company::SPREAD,
+    About {
+        id: policy::KNOWN,
+        about: "The site's policy knows this service, and it does what is expected of it. Hints that it is odd are quieted, and said to be.",
+        attack: None,
+    },
+    About {
+        id: policy::CHANGED,
+        about: "The site's policy knows this service, and it speaks another protocol than the policy expects.",
+        attack: Some("T1036"),
+    },
+    About {
+        id: policy::EXPIRED,
+        about: "The site's policy knew this service, and the entry had ended when the capture was made.",
+        attack: None,
+    },
+    About {
+        id: "baseline.new",
+        about: "A service, a scanner, a client or a protocol that the earlier report (--baseline) did not have.",
+        attack: None,
+    },
     sweep::ABOUT,
     lore::ABOUT,
     About {
@@ -93,6 +141,15 @@ pub fn of_service(service: &Service, flows: &[Conversation], calls: &rpc::Sum, c
     let mut evidence = of_remote_calls(service, flows, calls, context);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::evidence(flows));
+    // What holds for RPC as well says nothing of it: it is read, written and asked for at a regular pace.
+    if !evidence.iter().any(|reason| reason.by == rpc::VERIFIED.id) {
+        evidence.extend(disguise::evidence(flows));
+        evidence.extend(encrypted::evidence(flows));
+        evidence.extend(beacon::evidence(flows));
+        evidence.extend(transfer::evidence(flows));
+        evidence.extend(context.company.evidence(service));
+    }
+    evidence.extend(flood::evidence(flows));
     evidence.extend(lore::evidence(service));
     evidence
 }

@@ -3,16 +3,21 @@
 //! To add one: a file beside its neighbours in `signature/`, and its name in [`ALL`].
 
 pub mod arguments;
+pub mod certificate;
+pub mod credential;
 pub mod executable;
 pub mod exploit;
 pub mod http;
 pub mod mount;
 pub mod netinfo;
 pub mod nis;
+pub mod pattern;
 pub mod portmap;
+pub mod protocol;
 pub mod rpc;
 pub mod shell;
 pub mod ssh;
+pub mod texture;
 pub mod tls;
 pub mod xdr;
 
@@ -45,6 +50,20 @@ pub enum Sender {
     Either,
 }
 
+/// What a signature says of itself, wherever it came from: the list below, the patterns, or a user's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Stable, as evidence names it.
+    pub id: &'static str,
+    /// A short lower-case name of what speaks; empty where the signature is about content, not protocol.
+    pub protocol: &'static str,
+    pub class: Class,
+    pub weight: Weight,
+    /// A MITRE ATT&CK technique, where one fits.
+    pub attack: Option<&'static str>,
+    pub sender: Sender,
+}
+
 /// How bytes on the wire show what speaks.
 #[derive(Clone, Copy, Debug)]
 pub struct Signature {
@@ -67,15 +86,27 @@ pub struct Signature {
     pub misses: &'static [(Transport, &'static [u8])],
 }
 
+impl Signature {
+    #[must_use]
+    pub const fn label(&self) -> Label {
+        let Signature { id, protocol, class, weight, attack, sender, .. } = *self;
+        Label { id, protocol, class, weight, attack, sender }
+    }
+}
+
 /// Every signature. The place in this list is the signature's number in a table.
 pub const ALL: &[&Signature] = &[
     &rpc::CALL,
     &rpc::REPLY,
     &tls::CLIENT,
     &tls::SERVER,
+    &certificate::CERTIFICATE,
+    &certificate::DEFAULT,
     &ssh::BANNER,
     &http::REQUEST,
     &http::RESPONSE,
+    &http::STAGER,
+    &credential::CLEAR,
     &shell::IDENTITY,
     &shell::SYSTEM,
     &shell::ACCOUNTS,

@@ -11,6 +11,7 @@ pub fn count(number: usize, noun: &str) -> String {
 pub fn count_u64(number: u64, noun: &str) -> String {
     let plural = match noun.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'o']) => format!("{stem}ies"),
+        _ if noun.ends_with("ss") => format!("{noun}es"),
         _ => format!("{noun}s"),
     };
     format!("{} {}", thousands(number), if number == 1 { noun } else { &plural })

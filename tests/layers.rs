@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top-level modules by layer, as in the tree of the design. A module may use those of lower numbers.
-const LAYERS: [(&str, u32); 27] = [
+const LAYERS: [(&str, u32); 29] = [
     // words
     ("frame", 0),
     ("merge", 0),
@@ -26,23 +26,25 @@ const LAYERS: [(&str, u32); 27] = [
     ("table", 7),
     // judgement
     ("conversation", 8),
-    ("rule", 9),
-    ("finding", 10),
-    ("judge", 11),
-    ("report", 12),
+    ("policy", 9),
+    ("rule", 10),
+    ("finding", 11),
+    ("baseline", 12),
+    ("judge", 12),
+    ("report", 13),
     // from here on, I/O
-    ("error", 13),
-    ("source", 14),
-    ("output", 14),
-    ("scan", 15),
-    ("cli", 16),
-    ("lib", 17),
-    ("main", 18),
-    ("gapwatch", 17),
+    ("error", 15),
+    ("source", 16),
+    ("output", 16),
+    ("scan", 17),
+    ("cli", 18),
+    ("lib", 19),
+    ("main", 20),
+    ("gapwatch", 19),
 ];
 
 /// The first layer that may do I/O.
-const IO: u32 = 13;
+const IO: u32 = 15;
 
 /// What the core must not name.
 const OUTSIDE: [&str; 12] = [

@@ -1,8 +1,10 @@
 //! `gapwatch explain`: the story of a port, an RPC program, a signature or a rule. All of it from the tables.
 
 use super::{Common, Status};
+use crate::class::Class;
 use crate::port::{Transport, WELL_KNOWN_END};
 use crate::registry::{Entry, Registry, Status as PortStatus, lore, program};
+use crate::signature::pattern;
 use crate::{rule, signature};
 use anyhow::bail;
 use clap::Args;
@@ -158,8 +160,9 @@ fn program_story(number: u32) -> anyhow::Result<String> {
 
 fn id_story(id: &str) -> anyhow::Result<String> {
     if id == "all" {
-        let mut ids: Vec<&str> =
-            signature::ALL.iter().map(|signature| signature.id).chain(rule::ALL.iter().map(|rule| rule.id)).collect();
+        let signatures = signature::ALL.iter().map(|signature| signature.id);
+        let protocols = pattern::built_in().protocols().iter().map(|protocol| protocol.label.id);
+        let mut ids: Vec<&str> = signatures.chain(protocols).chain(rule::ALL.iter().map(|rule| rule.id)).collect();
         ids.sort_unstable();
         return Ok(ids.join("\n") + "\n");
     }
@@ -168,6 +171,18 @@ fn id_story(id: &str) -> anyhow::Result<String> {
         return Ok(format!(
             "Signature {id}: speaks for {}, weight {}\n\n{}{attack}\n",
             signature.class, signature.weight.0, signature.about
+        ));
+    }
+    if let Some(protocol) = pattern::built_in().protocols().iter().find(|protocol| protocol.label.id == id) {
+        let label = protocol.label;
+        let attack = label.attack.map_or_else(String::new, |attack| format!("\nMITRE ATT&CK: {attack}"));
+        return Ok(format!(
+            "Signature {id}: protocol {}, speaks for {}, weight {} ({} where both sides bear it out)\n\n{}{attack}\n",
+            label.protocol,
+            label.class,
+            label.weight.0,
+            if label.class == Class::Custom { 100 } else { label.weight.0 },
+            protocol.about
         ));
     }
     if let Some(rule) = rule::ALL.iter().find(|rule| rule.id == id) {

@@ -1,14 +1,16 @@
 //! `gapwatch read`: captures in, report out.
 
 use super::progress::Progress;
+use super::site::Site;
 use super::{Common, Status};
 use crate::class::Class;
 use crate::judge::Options;
 use crate::output::{json, table};
 use crate::port::{PortSet, Scope, Transport, WELL_KNOWN_END};
 use crate::registry::Registry;
-use crate::report::{Report, Status as InputStatus, report_with};
+use crate::report::{PolicyNote, Report, Status as InputStatus, report_with};
 use crate::scan::{self, Scan};
+use crate::signature::pattern;
 use crate::source::BytesRead;
 use crate::table::MAX_FLOWS;
 use anyhow::{Context as _, bail};
@@ -60,6 +62,11 @@ pub struct Read {
     /// Every reason with its frames, and a Wireshark filter for every finding
     #[arg(short, long)]
     verbose: bool,
+    /// List what the policy allows among the findings of the table; without it there is a count
+    #[arg(long)]
+    show_allowed: bool,
+    #[command(flatten)]
+    site: Site,
     #[command(flatten)]
     common: Common,
 }
@@ -97,6 +104,9 @@ impl Read {
             bail!("no input: name captures or folders, or `-` for standard input");
         }
         let registry = self.common.registry()?;
+        let policy = self.site.policy()?;
+        let catalogue = self.site.catalogue()?;
+        let baseline = self.site.baseline()?;
         let outputs = self.open_outputs()?;
         let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();
         let found = scan::find(&paths);
@@ -119,8 +129,16 @@ impl Read {
         let nothing_read = scanned.inputs.iter().all(|input| input.status == InputStatus::Unreadable);
         let partial =
             !scanned.errors.is_empty() || scanned.inputs.iter().any(|input| input.status != InputStatus::Complete);
-        let options = Options { show_secrets: self.show_secrets };
-        let report = report_with(&scanned.table, scanned.inputs, &registry, options);
+        let options = Options {
+            show_secrets: self.show_secrets,
+            catalogue: catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
+            policy: policy.as_ref().map(|(_, policy)| policy),
+        };
+        let mut report = report_with(&scanned.table, scanned.inputs, &registry, options);
+        report.policy = policy.as_ref().map(|(path, _)| PolicyNote::of(path.display().to_string(), &report.findings));
+        if let Some(baseline) = &baseline {
+            report.mark_new(baseline);
+        }
         // The process ends soon: giving back hundreds of megabytes piece by piece would only take time.
         std::mem::forget(scanned.table);
         for (path, mut file) in outputs {
@@ -159,9 +177,11 @@ impl Read {
     fn write(&self, report: &Report, format: Format, color: bool, writer: &mut impl Write) -> io::Result<()> {
         match format {
             Format::Json => json::write(report, writer),
-            Format::Table => {
-                table::write(report, table::Layout { width: width(), color, verbose: self.verbose }, writer)
-            }
+            Format::Table => table::write(
+                report,
+                table::Layout { width: width(), color, verbose: self.verbose, show_allowed: self.show_allowed },
+                writer,
+            ),
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Bindings, Found, Traffic};
 use crate::flow::{FlowKey, Named};
 use crate::frame::Stamp;
 use crate::port::{Scope, Transport, WELL_KNOWN_END};
-use crate::signature::{self, Sender};
+use crate::signature::Sender;
 use serde::Serialize;
 
 /// Ports from 1024 up that clients on reserved source ports are known to talk to: NFS, mountd and lockd as they are
@@ -47,6 +47,20 @@ impl Basis {
     }
 }
 
+/// Each basis gives points to the side that it takes for the server; a tie leaves the word to the next.
+fn decide(points: [u64; 2]) -> Option<usize> {
+    match points[0].cmp(&points[1]) {
+        std::cmp::Ordering::Greater => Some(0),
+        std::cmp::Ordering::Less => Some(1),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+/// The side that accepted the connection, where that was seen.
+pub(super) fn handshake(halves: &[Traffic; 2]) -> Option<usize> {
+    decide([0, 1].map(|side| halves[1 - side].syn.min(1) + 2 * halves[side].syn_ack.min(1)))
+}
+
 /// The place of the server, and how that was told.
 pub(super) fn tell(
     key: &FlowKey,
@@ -55,23 +69,15 @@ pub(super) fn tell(
     scope: &Scope,
     bindings: &Bindings,
 ) -> (usize, Basis) {
-    // Each basis gives points to the side that it takes for the server; a tie leaves the word to the next.
-    let decide = |points: [u64; 2]| match points[0].cmp(&points[1]) {
-        std::cmp::Ordering::Greater => Some(0),
-        std::cmp::Ordering::Less => Some(1),
-        std::cmp::Ordering::Equal => None,
-    };
-    let handshake = [0, 1].map(|side| halves[1 - side].syn.min(1) + 2 * halves[side].syn_ack.min(1));
-    if let Some(server) = decide(handshake) {
+    if let Some(server) = handshake(halves) {
         return (server, Basis::Handshake);
     }
     let rpc = rpc_points(key.transport, halves);
     if let Some(server) = decide(rpc) {
         return (server, Basis::RpcCall);
     }
-    let sent = |side: usize, sender: Sender| {
-        seen[side].iter().filter(|found| signature::ALL[found.number].sender == sender).count() as u64
-    };
+    let sent =
+        |side: usize, sender: Sender| seen[side].iter().filter(|found| found.label.sender == sender).count() as u64;
     let signed = [0, 1].map(|side| sent(1 - side, Sender::Client) + sent(side, Sender::Server));
     if let Some(server) = decide(signed) {
         return (server, Basis::Signature);

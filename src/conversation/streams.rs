@@ -4,8 +4,8 @@
 use super::{Found, Traffic};
 use crate::flow::{Half, Opening, RemoteCalls, Strays, Stream, sightings};
 use crate::port::Transport;
-use crate::signature::Payload;
 use crate::signature::rpc::{self, Body, Outcome};
+use crate::signature::{self, Payload};
 use crate::table::Crumbs;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -39,14 +39,15 @@ pub(super) fn read(
 fn read_sightings(stream: &Stream, seen: &mut Vec<Found>) {
     let payload = Payload::whole(Transport::Tcp, &stream.bytes);
     for (number, detail) in sightings(&payload) {
+        let label = signature::ALL[number].label();
         // Seen in its first segment already, perhaps with less detail: the stream shows all of it.
         let first = stream.seen(0);
-        if seen.iter().any(|known| known.number == number && known.detail == detail) {
+        if seen.iter().any(|known| known.label == label && known.detail == detail) {
             continue;
         }
-        match seen.iter_mut().find(|known| known.number == number && known.first == first) {
+        match seen.iter_mut().find(|known| known.label == label && known.first == first) {
             Some(known) => known.detail = detail,
-            None => seen.push(Found { number, detail, count: 1, first }),
+            None => seen.push(Found { label, detail, count: 1, first }),
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Layout {
     pub color: bool,
     /// Every reason, with its frames.
     pub verbose: bool,
+    /// What the policy allows as well.
+    pub show_allowed: bool,
 }
 
 /// From this width on, figures and times have columns of their own.
@@ -36,10 +38,13 @@ pub fn write(report: &Report, layout: Layout, mut writer: impl Write) -> io::Res
     writeln!(writer, "{}", page.paint(Style::new().bold(), &conclusion(report)))?;
     writeln!(writer, "{}", page.when())?;
     for class in [Class::Suspicious, Class::LegacyRpc, Class::Custom] {
-        let findings: Vec<&Finding> =
-            report.findings.iter().filter(|finding| finding.class == class && finding.kind != Kind::Client).collect();
+        let listed = |finding: &&Finding| {
+            finding.class == class && finding.kind != Kind::Client && (layout.show_allowed || !is_folded(finding))
+        };
+        let findings: Vec<&Finding> = report.findings.iter().filter(listed).collect();
         page.group(&mut writer, &class.name().to_uppercase(), style_of(class), &findings)?;
     }
+    page.folded(&mut writer)?;
     let clients: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == Kind::Client).collect();
     page.group(&mut writer, "CLIENTS ON RESERVED SOURCE PORTS (no services)", Style::new().bold(), &clients)?;
     page.totals(&mut writer)
@@ -72,12 +77,21 @@ pub fn conclusion(report: &Report) -> String {
     } else if unexplained > 0 {
         parts.push("unexplained".to_owned());
     }
+    let new = report.findings.iter().filter(|finding| !finding.new.is_empty()).count();
+    if new > 0 {
+        parts.push(format!("{new} new since the baseline"));
+    }
     if parts.is_empty() {
         return "No service on an unassigned well-known port.".to_owned();
     }
     let mut text = parts.join(", ").replace(", of which", " of which");
     text.push('.');
     text
+}
+
+/// Whether the policy allows what would have made it suspicious: it is counted then, and listed when asked for.
+fn is_folded(finding: &Finding) -> bool {
+    !finding.allowed.is_empty() && finding.class != Class::Suspicious
 }
 
 fn style_of(class: Class) -> Style {
@@ -118,6 +132,14 @@ impl Page<'_> {
         }
     }
 
+    fn folded(&self, writer: &mut impl Write) -> io::Result<()> {
+        let folded = self.report.findings.iter().filter(|finding| is_folded(finding)).count();
+        if folded == 0 || self.layout.show_allowed {
+            return Ok(());
+        }
+        writeln!(writer, "\n{} allowed by the policy (--show-allowed lists them)", count(folded, "finding"))
+    }
+
     fn group(&self, writer: &mut impl Write, title: &str, style: Style, findings: &[&Finding]) -> io::Result<()> {
         if findings.is_empty() {
             return Ok(());
@@ -146,7 +168,8 @@ impl Page<'_> {
         };
         table.set_header(header.iter().map(Cell::new));
         for finding in findings {
-            let what = format!("{}\n└ {}", safe::text(&finding.what), Self::why(finding));
+            let new = if finding.new.is_empty() { "" } else { "NEW " };
+            let what = format!("{new}{}\n└ {}", safe::text(&finding.what), Self::why(finding));
             let (first, last) = (self.time(finding.first_seen), self.time(finding.last_seen));
             let clients = finding.clients_total as u64;
             let mut row = vec![Cell::new(who(finding)), Cell::new(what)];
@@ -197,11 +220,41 @@ impl Page<'_> {
         for reason in &finding.evidence {
             writeln!(writer, "    {}", self.reason(reason))?;
         }
+        if let Some(line) = self.timeline(finding) {
+            writeln!(writer, "    {line}")?;
+        }
+        writeln!(
+            writer,
+            "    to the server {} in {}, back {} in {}; {}",
+            bytes(finding.to_server.bytes),
+            count_u64(finding.to_server.packets, "packet"),
+            bytes(finding.to_client.bytes),
+            count_u64(finding.to_client.packets, "packet"),
+            count(finding.flows_total, "flow"),
+        )?;
+        writeln!(writer, "    clients: {}", clients(finding))?;
         writeln!(writer, "    server told by {}", finding.direction_basis.in_words())?;
         if let Some(targets) = &finding.targets {
             writeln!(writer, "    ports touched: {}", crate::words::ranges(targets.ports.iter().copied()))?;
         }
         writeln!(writer, "    Wireshark: {}", finding.wireshark)
+    }
+
+    /// When its connections began, over the whole capture: ` ▁▂█`.
+    fn timeline(&self, finding: &Finding) -> Option<String> {
+        const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+        let most = *finding.timeline.iter().max().filter(|most| **most > 0)?;
+        let totals = &self.report.totals;
+        let seconds = totals.last?.since(totals.first?) / 1_000_000_000;
+        if finding.flows_total < 2 || seconds < 2 {
+            return None;
+        }
+        let level = |starts: &u32| LEVELS[(*starts as usize * 8).div_ceil(most as usize)];
+        let line: String = finding.timeline.iter().map(level).collect();
+        Some(format!(
+            "connections over the capture ({seconds} s): ▏{line}▕ at most {most} in one part of {}",
+            finding.timeline.len()
+        ))
     }
 
     fn reason(&self, reason: &Evidence) -> String {
@@ -314,6 +367,16 @@ impl Page<'_> {
                 writeln!(writer, "  {} {note}", thousands(*times))?;
             }
         }
+        if let Some(policy) = &self.report.policy {
+            writeln!(
+                writer,
+                "policy {}: {} known, {} allowed, {} changed",
+                safe::text(&policy.name),
+                count(policy.known, "service"),
+                count(policy.allowed, "finding"),
+                count(policy.changed, "service")
+            )?;
+        }
         let scope = &self.report.scope;
         writeln!(
             writer,
@@ -321,6 +384,16 @@ impl Page<'_> {
             scope.tcp_ports, scope.udp_ports, self.report.registry.date, self.report.registry.unassigned
         )
     }
+}
+
+/// Clients that the terminal names.
+const MAX_CLIENTS: usize = 8;
+
+fn clients(finding: &Finding) -> String {
+    let named: Vec<String> = finding.clients.iter().take(MAX_CLIENTS).map(ToString::to_string).collect();
+    let more = finding.clients_total - named.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", named.join(", "))
 }
 
 /// Whom a finding is about.

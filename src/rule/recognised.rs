@@ -37,17 +37,17 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 
 /// One reason for each signature that names a protocol.
 pub fn names(flows: &[Conversation]) -> Vec<Evidence> {
-    let mut by_signature: BTreeMap<usize, Vec<&Seen>> = BTreeMap::new();
-    for seen in flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.signature().class == Class::Custom) {
-        by_signature.entry(seen.number).or_default().push(seen);
+    let mut by_signature: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
+    for seen in flows.iter().flat_map(|flow| &flow.seen).filter(|seen| names_protocol(seen)) {
+        by_signature.entry(seen.label.id).or_default().push(seen);
     }
     by_signature
         .into_values()
         .map(|seen| Evidence {
-            by: seen[0].signature().id,
+            by: seen[0].label.id,
             class: Class::Custom,
-            weight: seen[0].signature().weight,
-            says: format!("{}: {}", seen[0].signature().protocol, details(&seen)),
+            weight: if borne_out(&seen) { Weight::DECISIVE } else { seen[0].label.weight },
+            says: said(seen[0].label.protocol, &details(&seen), borne_out(&seen)),
             frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
             attack: None,
         })
@@ -58,28 +58,54 @@ pub fn names(flows: &[Conversation]) -> Vec<Evidence> {
 /// what the server did.
 pub fn summary(seen: &[&Seen]) -> String {
     let mut by_protocol: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
-    for seen in seen.iter().filter(|seen| seen.signature().class == Class::Custom) {
-        by_protocol.entry(seen.signature().protocol).or_default().push(seen);
+    for seen in seen.iter().filter(|seen| names_protocol(seen)) {
+        by_protocol.entry(seen.label.protocol).or_default().push(seen);
     }
-    let parts: Vec<String> =
-        by_protocol.into_iter().map(|(name, seen)| format!("{name}: {}", exchange(&seen))).collect();
+    let named = |(name, seen): (&str, Vec<&Seen>)| match exchange(&seen) {
+        exchange if exchange.is_empty() => name.to_owned(),
+        exchange => format!("{name}: {exchange}"),
+    };
+    let parts: Vec<String> = by_protocol.into_iter().map(named).collect();
     parts.join("; ")
+}
+
+fn names_protocol(seen: &Seen) -> bool {
+    seen.label.class == Class::Custom && !seen.label.protocol.is_empty()
+}
+
+/// Whether both sides said what this protocol's sides say.
+fn borne_out(seen: &[&Seen]) -> bool {
+    [Side::Client, Side::Server].into_iter().all(|side| seen.iter().any(|seen| seen.from == side))
+}
+
+fn said(protocol: &str, details: &str, both: bool) -> String {
+    match (details.is_empty(), both) {
+        (false, _) => format!("{protocol}: {details}"),
+        (true, true) => format!("{protocol}, by what both sides say"),
+        (true, false) => format!("{protocol}, by what one side says"),
+    }
+}
+
+/// Without the fingerprint, which is for the evidence.
+fn short(detail: &str) -> &str {
+    detail.split(", JA4 ").next().unwrap_or(detail)
 }
 
 fn exchange(seen: &[&Seen]) -> String {
     let first = |side| seen.iter().filter(|seen| seen.from == side).min_by_key(|seen| (seen.first, &seen.detail));
-    let mut said: Vec<&str> =
-        [Side::Client, Side::Server].into_iter().filter_map(first).map(|seen| seen.detail.as_str()).collect();
+    let said = [Side::Client, Side::Server].into_iter().filter_map(first).map(|seen| short(&seen.detail));
+    let mut said: Vec<&str> = said.filter(|said| !said.is_empty()).collect();
     said.dedup();
-    let distinct: BTreeSet<&str> = seen.iter().map(|seen| seen.detail.as_str()).collect();
+    let distinct: BTreeSet<&str> =
+        seen.iter().map(|seen| short(&seen.detail)).filter(|said| !said.is_empty()).collect();
     let more =
         if distinct.len() > said.len() { format!(" and {} more", distinct.len() - said.len()) } else { String::new() };
     format!("{}{more}", said.join(" → "))
 }
 
 fn protocols(flows: &[Conversation]) -> BTreeSet<&'static str> {
-    let custom = flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.signature().class == Class::Custom);
-    custom.map(|seen| seen.signature().protocol).collect()
+    let custom = flows.iter().flat_map(|flow| &flow.seen).filter(|seen| names_protocol(seen));
+    custom.map(|seen| seen.label.protocol).collect()
 }
 
 /// The first two different things seen, and how many more there were.
@@ -89,7 +115,7 @@ fn details(seen: &[&Seen]) -> String {
     order.sort_unstable();
     let mut distinct: Vec<&str> = Vec::new();
     for (_, detail) in order {
-        if !distinct.contains(&detail) {
+        if !detail.is_empty() && !distinct.contains(&detail) {
             distinct.push(detail);
         }
     }

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 pub const ABOUT: About = About {
     id: "sweep",
     about: "One source touched many services on unassigned well-known ports without ever exchanging data: probes of one or two packets \
-(SYN, connect, FIN, NULL, XMAS, ACK, UDP). Weak from 5 services, probable from 10, certain from 15; and only while failures outnumber \
+(SYN, connect, FIN, NULL, XMAS, ACK, UDP). Weak from 5 services (probable where most probes have flags that no connection has), probable from 10, certain from 15; and only while failures outnumber \
 successes by 4, which is where the threshold random walk of Jung et al. (2004) decides.",
     attack: Some("T1046"),
 };
@@ -111,15 +111,23 @@ fn weigh(conversations: &[Conversation], answered: usize) -> Option<Weight> {
     if only_udp_data && ports.len() < FEW && services.len() < MANY_HOSTS_UDP {
         return None;
     }
+    // No program that means to talk sends such flags.
+    let odd = probes().filter(|probe| probe.from_client.odd_flags > 0).count() * 2 > probes().count();
     match services.len() {
         count if count < FEW || count < answered + LEAD => None,
         count if count >= MANY => Some(Weight::DECISIVE),
-        count if count >= SOME => Some(Weight::STRONG),
+        count if count >= SOME || odd => Some(Weight::STRONG),
         _ => Some(Weight::MODERATE),
     }
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    /// Of conversations in which a client asked as scanners do. At least one.
+    #[must_use]
+    pub fn of_probes(address: IpAddr, probes: Vec<Conversation<'a>>) -> Self {
+        Scanner { address, probes, weight: Weight::NOTE, answered: 0 }
+    }
+
     /// In one line.
     #[must_use]
     pub fn what(&self) -> String {
@@ -172,7 +180,7 @@ impl Scanner<'_> {
         let services: BTreeSet<Service> = self.probes.iter().map(Conversation::service).collect();
         let addresses: BTreeSet<IpAddr> = services.iter().map(|service| service.end.address).collect();
         let ports: BTreeSet<u16> = services.iter().map(|service| service.end.port).collect();
-        let accepted = |probe: &&Conversation| probe.answer == Answer::Connected && probe.from_server.syn_ack > 0;
+        let accepted = |probe: &&Conversation| probe.answer <= Answer::Connected && probe.from_server.syn_ack > 0;
         let open: BTreeSet<Service> = self.probes.iter().filter(accepted).map(Conversation::service).collect();
         Targets {
             services: services.len(),

@@ -40,7 +40,7 @@ fn kind(bytes: &[u8]) -> Option<&'static str> {
                 let two = [head[at], head[at + 1]];
                 if order == 1 { u16::from_le_bytes(two) } else { u16::from_be_bytes(two) }
             };
-            (matches!(half(16), 1..=4) && half(18) != 0).then_some("ELF executable")
+            (matches!(half(16), 2 | 3) && half(18) != 0).then_some("ELF executable")
         }
         // magic of either width in either byte order, then a processor type (mach-o/loader.h)
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, 0 | 1, 0, 0, 7 | 12 | 18]

@@ -114,6 +114,39 @@ pub const RESPONSE: Signature = Signature {
     ],
 };
 
+/// Sums of a path's characters, modulo 256, that Metasploit's and Cobalt Strike's stagers ask with.
+const STAGER_SUMS: [(u8, &str); 5] =
+    [(92, "Windows or native"), (93, "64-bit Windows"), (80, "Python"), (88, "Java"), (98, "a connecting session")];
+/// Stagers choose at least as many characters, and no slash or dot among them.
+const MIN_STAGER: usize = 4;
+
+fn stager(payload: &Payload<'_>) -> Option<String> {
+    let path = payload.bytes.strip_prefix(b"GET /").filter(|_| payload.transport == Transport::Tcp)?;
+    let end = memchr::memchr(b' ', &path[..path.len().min(200)])?;
+    let (path, rest) = path.split_at(end);
+    let random = path.len() >= MIN_STAGER
+        && path.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+        && path.iter().any(u8::is_ascii_uppercase)
+        && path.iter().any(u8::is_ascii_lowercase);
+    let sum = path.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    let (_, kind) = STAGER_SUMS.iter().find(|(known, _)| *known == sum)?;
+    (random && rest.starts_with(b" HTTP/1.")).then(|| format!("/{}: characters add up to {sum}, {kind}", quote(path)))
+}
+
+pub const STAGER: Signature = Signature {
+    id: "http.stager",
+    protocol: "http",
+    about: "A request whose path is a random word with the checksum that Metasploit's and Cobalt Strike's stagers use. One random word in \
+fifty has one of them: a hint.",
+    class: Class::Suspicious,
+    weight: Weight::HINT,
+    attack: Some("T1104"),
+    sender: Sender::Client,
+    see: stager,
+    hits: &[(Transport::Tcp, b"GET /Ab3aaac HTTP/1.1\r\nHost: a\r\n\r\n")],
+    misses: &[(Transport::Tcp, b"GET /index.html HTTP/1.1\r\n\r\n"), (Transport::Tcp, b"GET /Status HTTP/1.1\r\n\r\n")],
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use super::{Payload, Sender, Signature, quote};
 use crate::class::{Class, Weight};
 use crate::port::Transport;
+use sha2::Digest;
 
 /// The body of a handshake message of this type in a handshake record, as far as it is there.
 fn hello(payload: &Payload<'_>, message: u8) -> Option<Vec<u8>> {
@@ -50,12 +51,14 @@ fn client(payload: &Payload<'_>) -> Option<String> {
     let body = hello(payload, 1)?;
     let mut version = u16::from_be_bytes([body[0], body[1]]);
     let mut name = None;
+    let mut protocols = None;
     if let Some(list) = client_extensions(&body) {
         for (kind, data) in extensions(list) {
             match (kind, data) {
                 (0, [_, _, 0, a, b, rest @ ..]) => {
                     name = rest.get(..usize::from(u16::from_be_bytes([*a, *b]))).map(quote);
                 }
+                (16, [_, _, length, first @ ..]) => protocols = first.get(..usize::from(*length)).map(quote),
                 (43, [_, versions @ ..]) => {
                     let offered = versions.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]]));
                     version = offered.filter(|offer| (0x0300..=0x0304).contains(offer)).fold(version, u16::max);
@@ -64,8 +67,87 @@ fn client(payload: &Payload<'_>) -> Option<String> {
             }
         }
     }
-    let version = version_name(version);
-    Some(name.map_or_else(|| format!("{version}, no server name"), |name| format!("{version}, server name {name}")))
+    let name = name.map_or_else(|| "no server name".to_owned(), |name| format!("server name {name}"));
+    let protocols = protocols.map_or_else(String::new, |first| format!(", ALPN {first}"));
+    let fingerprint = ja4(&body, payload).map_or_else(String::new, |ja4| format!(", JA4 {ja4}"));
+    Some(format!("{}, {name}{protocols}{fingerprint}", version_name(version)))
+}
+
+/// Reserved values that clients send to keep servers honest (RFC 8701).
+const fn is_grease(value: u16) -> bool {
+    value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
+}
+
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    bytes.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]]))
+}
+
+/// The fingerprint JA4 of a TLS client (FoxIO, BSD licence): version, server name, numbers of cipher suites and extensions,
+/// first application protocol; then hashes of both lists. `None` where the hello is not there in full.
+fn ja4(body: &[u8], payload: &Payload<'_>) -> Option<String> {
+    let length = u32::from_be_bytes([0, payload.bytes[6], payload.bytes[7], payload.bytes[8]]) as usize;
+    // A hello over several records is not put together here.
+    let record = usize::from(u16::from_be_bytes([payload.bytes[3], payload.bytes[4]]));
+    if body.len() < length || record < length + 4 {
+        return None;
+    }
+    let rest = body.get(34..)?;
+    let rest = rest.get(1 + usize::from(*rest.first()?)..)?;
+    let suites = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
+    let ciphers: Vec<u16> = pairs(rest.get(2..2 + suites)?).filter(|suite| !is_grease(*suite)).collect();
+    let list = client_extensions(body).unwrap_or_default();
+    let mut version = u16::from_be_bytes([body[0], body[1]]);
+    let (mut named, mut protocol, mut algorithms) = ('i', "00".to_owned(), Vec::new());
+    let mut kinds: Vec<u16> = Vec::new();
+    for (kind, data) in extensions(list).filter(|(kind, _)| !is_grease(*kind)) {
+        kinds.push(kind);
+        match (kind, data) {
+            (0, _) => named = 'd',
+            (13, [_, _, list @ ..]) => algorithms = pairs(list).filter(|value| !is_grease(*value)).collect(),
+            (16, [_, _, length, first @ ..]) => {
+                let first = first.get(..usize::from(*length))?;
+                if let (Some(a), Some(b)) = (first.first(), first.last()) {
+                    let plain = a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric();
+                    protocol = if plain {
+                        format!("{}{}", char::from(*a), char::from(*b))
+                    } else {
+                        format!("{:x}{:x}", a >> 4, b & 15)
+                    };
+                }
+            }
+            (43, [_, list @ ..]) => version = pairs(list).filter(|value| !is_grease(*value)).max().unwrap_or(version),
+            _ => {}
+        }
+    }
+    let version = match version {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        _ => "00",
+    };
+    let (number, extensions) = (ciphers.len().min(99), kinds.len().min(99));
+    Some(format!("t{version}{named}{number:02}{extensions:02}{protocol}_{}", ja4_hashes(ciphers, kinds, &algorithms)))
+}
+
+/// The two hashed parts: sorted suites; sorted extensions without name and application protocol, with the algorithms as sent.
+fn ja4_hashes(mut ciphers: Vec<u16>, mut kinds: Vec<u16>, algorithms: &[u16]) -> String {
+    let joined = |values: &[u16]| values.iter().map(|value| format!("{value:04x}")).collect::<Vec<_>>().join(",");
+    let hash = |text: &str| -> String {
+        if text.is_empty() {
+            return "000000000000".to_owned();
+        }
+        sha2::Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    };
+    ciphers.sort_unstable();
+    kinds.retain(|kind| !matches!(kind, 0 | 16));
+    kinds.sort_unstable();
+    let mut listed = joined(&kinds);
+    if !algorithms.is_empty() && !listed.is_empty() {
+        listed = format!("{listed}_{}", joined(algorithms));
+    }
+    format!("{}_{}", hash(&joined(&ciphers)), hash(&listed))
 }
 
 /// Skips random, session, cipher suites and compression methods.
@@ -132,11 +214,26 @@ pub const SERVER: Signature = Signature {
 mod tests {
     use super::*;
 
+    /// The example of the specification.
+    #[test]
+    fn fingerprints_are_those_of_the_specification() {
+        let ciphers = [
+            0x002f, 0x0035, 0x009c, 0x009d, 0x1301, 0x1302, 0x1303, 0xc013, 0xc014, 0xc02b, 0xc02c, 0xc02f, 0xc030,
+            0xcca8, 0xcca9,
+        ];
+        let kinds = [
+            0x0000, 0x0010, 0x0005, 0x000a, 0x000b, 0x000d, 0x0012, 0x0015, 0x0017, 0x001b, 0x0023, 0x002b, 0x002d,
+            0x0033, 0x4469, 0xff01,
+        ];
+        let algorithms = [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601];
+        assert_eq!(ja4_hashes(ciphers.to_vec(), kinds.to_vec(), &algorithms), "8daaf6152771_e5627efa2ab1");
+    }
+
     #[test]
     fn names_and_versions_are_read_from_extensions() {
         assert_eq!(
             client(&Payload::whole(Transport::Tcp, CLIENT_HELLO)).as_deref(),
-            Some("TLS 1.2, server name odd.test")
+            Some("TLS 1.2, server name odd.test, JA4 t12d010200_0f2cb44170f4_b9a491fefe05")
         );
         assert_eq!(server(&Payload::whole(Transport::Tcp, SERVER_HELLO)).as_deref(), Some("TLS 1.3"));
     }

@@ -3,7 +3,7 @@
 
 use super::{ACK, FIN, Forged, PSH, RST, SYN, ethernet, host, ipv4, record, rpc_call, tcp_frame, udp, udp_frame};
 
-type End = (u8, u16);
+pub(super) type End = (u8, u16);
 
 /// Name and frames of every made-up fixture.
 #[must_use]
@@ -32,32 +32,32 @@ pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
 
 /// Frames a millisecond apart.
 #[derive(Default)]
-struct Tape(Vec<Forged>);
+pub(super) struct Tape(pub(super) Vec<Forged>);
 
 impl Tape {
-    fn add(&mut self, bytes: Vec<u8>) {
+    pub(super) fn add(&mut self, bytes: Vec<u8>) {
         let time = 1_000_000_000_000_000_000 + self.0.len() as u64 * 1_000_000;
         self.0.push(Forged { time, wire_len: bytes.len() as u32, bytes });
     }
 
-    fn wait(&mut self, seconds: u64) {
+    pub(super) fn wait(&mut self, seconds: u64) {
         if let Some(last) = self.0.last_mut() {
             last.time += seconds * 1_000_000_000;
         }
     }
 
-    fn udp(&mut self, from: End, to: End, payload: &[u8]) {
+    pub(super) fn udp(&mut self, from: End, to: End, payload: &[u8]) {
         self.add(udp_frame(from, to, payload));
     }
 
     /// A question and its answer.
-    fn ask(&mut self, client: End, server: End, question: &[u8], answer: &[u8]) {
+    pub(super) fn ask(&mut self, client: End, server: End, question: &[u8], answer: &[u8]) {
         self.udp(client, server, question);
         self.udp(server, client, answer);
     }
 
     /// A handshake, payloads in turn (from the server?), and the end.
-    fn tcp(&mut self, client: End, server: End, payloads: &[(bool, Vec<u8>)]) {
+    pub(super) fn tcp(&mut self, client: End, server: End, payloads: &[(bool, Vec<u8>)]) {
         self.add(tcp_frame(client, server, 99, SYN, &[]));
         self.add(tcp_frame(server, client, 499, SYN | ACK, &[]));
         let [a, b] = self.middle(client, server, [100, 500], payloads);
@@ -66,7 +66,13 @@ impl Tape {
     }
 
     /// Payloads without handshake and end; gives the next sequence numbers.
-    fn middle(&mut self, client: End, server: End, mut next: [u32; 2], payloads: &[(bool, Vec<u8>)]) -> [u32; 2] {
+    pub(super) fn middle(
+        &mut self,
+        client: End,
+        server: End,
+        mut next: [u32; 2],
+        payloads: &[(bool, Vec<u8>)],
+    ) -> [u32; 2] {
         for (from_server, bytes) in payloads {
             let (from, to, side) = if *from_server { (server, client, 1) } else { (client, server, 0) };
             self.add(tcp_frame(from, to, next[side], PSH | ACK, bytes));

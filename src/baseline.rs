@@ -1,0 +1,107 @@
+//! An earlier report, and what is new since then: services, clients, protocols, scanners. Reads plain data; opens no file.
+
+use crate::finding::{Finding, Kind};
+use crate::port::Transport;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The parts of a report of this program that are compared, and that `gapwatch policy check` reads.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Saved {
+    pub schema: String,
+    pub findings: Vec<SavedFinding>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedFinding {
+    pub kind: Kind,
+    pub transport: Transport,
+    pub address: IpAddr,
+    pub port: Option<u16>,
+    pub server: Option<IpAddr>,
+    pub class: String,
+    pub what: String,
+    pub protocol: String,
+    pub clients: Vec<IpAddr>,
+    /// More than `clients` where the list was cut.
+    pub clients_total: usize,
+    pub evidence: Vec<SavedEvidence>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedEvidence {
+    pub by: String,
+    pub weight: u16,
+    pub class: String,
+}
+
+type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>);
+
+/// What was there before.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline {
+    known: BTreeMap<Key, Before>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Before {
+    protocol: String,
+    clients: BTreeSet<IpAddr>,
+    /// Its list of clients was cut: who is not in it may have been there.
+    cut: bool,
+}
+
+/// The schema of reports.
+pub const SCHEMA: &str = "gapwatch.report/1";
+/// New clients that are named.
+const MAX_NAMED: usize = 8;
+
+impl Baseline {
+    /// From a report of this program; of another version's schema nothing is taken.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn of(saved: Saved) -> Result<Self, String> {
+        if saved.schema != SCHEMA {
+            return Err(format!("it is a {}, not a {}", saved.schema, SCHEMA));
+        }
+        let known = saved.findings.into_iter().map(|finding| {
+            let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server);
+            let cut = finding.clients_total > finding.clients.len();
+            (key, Before { protocol: finding.protocol, clients: finding.clients.into_iter().collect(), cut })
+        });
+        Ok(Baseline { known: known.collect() })
+    }
+
+    /// What is new about a finding, in words; empty where nothing is.
+    #[must_use]
+    pub fn news(&self, finding: &Finding) -> Vec<String> {
+        let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server);
+        let Some(before) = self.known.get(&key) else {
+            let kind = match finding.kind {
+                Kind::Service => "service",
+                Kind::Scanner => "scanner",
+                Kind::Client => "client",
+            };
+            return vec![kind.to_owned()];
+        };
+        let mut news = Vec::new();
+        if finding.protocol != before.protocol && !finding.protocol.is_empty() {
+            let before = if before.protocol.is_empty() { "nothing known" } else { &before.protocol };
+            news.push(format!("protocol {} (it was {before})", finding.protocol));
+        }
+        let clients: Vec<String> = finding
+            .clients
+            .iter()
+            .filter(|client| !before.cut && !before.clients.contains(client))
+            .map(ToString::to_string)
+            .collect();
+        if !clients.is_empty() && finding.kind == Kind::Service {
+            let more = clients.len().saturating_sub(MAX_NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            news.push(format!("clients {}{more}", clients[..clients.len().min(MAX_NAMED)].join(", ")));
+        }
+        news
+    }
+}

@@ -1,0 +1,102 @@
+//! What the site brings along: its policy, its signatures, an earlier report. Finds and reads the files.
+
+use crate::baseline::{Baseline, Saved};
+use crate::policy::Policy;
+use crate::rule;
+use crate::signature;
+use crate::signature::pattern;
+use crate::signature::protocol::Catalogue;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The flags that name them.
+#[derive(Args, Clone, Debug)]
+pub struct Site {
+    /// The site's own word: services it knows and evidence it allows (TOML). Without the flag
+    /// $XDG_CONFIG_HOME/gapwatch/policy.toml or /etc/gapwatch/policy.toml, where one exists; `none` for none
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Signatures of your own, written as those in src/signature/pattern.toml. Repeatable
+    #[arg(long, value_name = "FILE")]
+    signatures: Vec<PathBuf>,
+    /// An earlier JSON report: what is new since then is marked
+    #[arg(long, value_name = "REPORT")]
+    baseline: Option<PathBuf>,
+}
+
+impl Site {
+    /// The policy named, or the one that lies where policies are looked for.
+    pub fn policy(&self) -> anyhow::Result<Option<(PathBuf, Policy)>> {
+        let path = match &self.policy {
+            Some(path) if path.as_os_str() == "none" => return Ok(None),
+            Some(path) => path.clone(),
+            None => match places().into_iter().find(|path| path.exists()) {
+                Some(path) => path,
+                None => return Ok(None),
+            },
+        };
+        read_policy(&path).map(|policy| Some((path, policy)))
+    }
+
+    /// The protocols of the house with the user's own.
+    pub fn catalogue(&self) -> anyhow::Result<Option<Catalogue>> {
+        if self.signatures.is_empty() {
+            return Ok(None);
+        }
+        let mut texts = Vec::new();
+        for path in &self.signatures {
+            let text = fs::read_to_string(path).with_context(|| format!("signatures {}", path.display()))?;
+            // Each by itself first, so that an error names its file.
+            pattern::catalogue(&[&text]).with_context(|| format!("signatures {}", path.display()))?;
+            texts.push(text);
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        Ok(Some(pattern::catalogue(&texts).context("signatures, all files together")?))
+    }
+
+    pub fn baseline(&self) -> anyhow::Result<Option<Baseline>> {
+        let Some(path) = &self.baseline else { return Ok(None) };
+        let saved = read_report(path).with_context(|| format!("baseline {}", path.display()))?;
+        match Baseline::of(saved) {
+            Ok(baseline) => Ok(Some(baseline)),
+            Err(wrong) => bail!("baseline {}: {wrong}", path.display()),
+        }
+    }
+}
+
+/// Where policies are looked for (XDG Base Directory Specification, and the machine's own).
+fn places() -> Vec<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
+    let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| Path::new(path).is_absolute()).map(PathBuf::from);
+    let own = config.or_else(home).map(|folder| folder.join("gapwatch/policy.toml"));
+    own.into_iter().chain([PathBuf::from("/etc/gapwatch/policy.toml")]).collect()
+}
+
+/// Reads a policy; an id that no evidence has is an error as well, because it would quiet nothing.
+pub fn read_policy(path: &Path) -> anyhow::Result<Policy> {
+    let text = fs::read_to_string(path).with_context(|| format!("policy {}", path.display()))?;
+    let policy = Policy::read(&text).with_context(|| format!("policy {}", path.display()))?;
+    for (allowed, number) in policy.allowed.iter().zip(1..) {
+        if let Some(id) = allowed.evidence.iter().find(|id| !is_known(id)) {
+            bail!(
+                "policy {}: [[allow]] {number}: no evidence has the id “{id}”; `gapwatch explain all` lists them",
+                path.display()
+            );
+        }
+    }
+    Ok(policy)
+}
+
+fn is_known(id: &str) -> bool {
+    rule::ALL.iter().any(|rule| rule.id == id)
+        || signature::ALL.iter().any(|signature| signature.id == id)
+        || pattern::built_in().protocols().iter().any(|protocol| protocol.label.id == id)
+}
+
+/// Reads what is compared of a report.
+pub fn read_report(path: &Path) -> anyhow::Result<Saved> {
+    let text = fs::read(path)?;
+    serde_json::from_slice(&text).context("not a JSON report of gapwatch's")
+}

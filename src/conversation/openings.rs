@@ -1,0 +1,83 @@
+//! What both sides said first, held against every known protocol; and where none fits, what the bytes are like. Judges
+//! nothing.
+
+use super::Found;
+use crate::flow::Half;
+use crate::frame::Stamp;
+use crate::port::Transport;
+use crate::signature::protocol::Catalogue;
+use crate::signature::texture::Texture;
+use crate::signature::{Label, Sender};
+
+/// Datagrams, or segments of a stream without its beginning, that are looked at on each side.
+const MAX_MESSAGES: usize = 16;
+
+/// A side's opening: its messages, each with the place where it was seen.
+struct Said<'a> {
+    stream: Vec<u8>,
+    messages: Vec<&'a [u8]>,
+    stamps: Vec<Stamp>,
+}
+
+impl<'a> Said<'a> {
+    fn of(half: &'a Half, transport: Transport) -> Self {
+        let chunks = half.opening.chunks();
+        let first = |count: usize| chunks.iter().take(count);
+        let mut said = Said { stream: Vec::new(), messages: Vec::new(), stamps: Vec::new() };
+        if transport == Transport::Tcp && chunks.len() > 1 {
+            let stream = half.opening.stream(half.start.map(|(_, sequence)| sequence));
+            if let Some(stamp) = stream.seen(0) {
+                said.stamps.push(stamp);
+                said.stream = stream.bytes;
+            }
+            if stream.from_start {
+                return said;
+            }
+        }
+        said.messages = first(MAX_MESSAGES).map(|chunk| &*chunk.bytes).collect();
+        said.stamps.extend(first(MAX_MESSAGES).map(|chunk| chunk.stamp));
+        said
+    }
+
+    fn messages(&'a self) -> Vec<&'a [u8]> {
+        let stream = (!self.stream.is_empty()).then_some(&*self.stream);
+        stream.into_iter().chain(self.messages.iter().copied()).collect()
+    }
+}
+
+/// Adds what the openings of a conversation show. `server` is the side that accepted, where that is known.
+pub(super) fn recognise(
+    catalogue: &Catalogue,
+    transport: Transport,
+    halves: &[Half; 2],
+    server: Option<usize>,
+    seen: &mut [Vec<Found>; 2],
+) {
+    if halves.iter().all(|half| half.opening.chunks().is_empty()) {
+        return;
+    }
+    let said = halves.each_ref().map(|half| Said::of(half, transport));
+    let messages = said.each_ref().map(Said::messages);
+    for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
+        for (side, found) in recognised.seen.into_iter().enumerate() {
+            let Some((message, detail)) = found else { continue };
+            let sender = match recognised.client {
+                None => Sender::Either,
+                Some(client) if client == side => Sender::Client,
+                Some(_) => Sender::Server,
+            };
+            let label = Label { sender, ..recognised.label };
+            let first = said[side].stamps.get(message).copied();
+            seen[side].push(Found { label, detail, count: 1, first });
+        }
+    }
+}
+
+/// What the bytes of a side are like; `None` where there are none.
+pub(super) fn texture(half: &Half, transport: Transport) -> Option<Texture> {
+    let said = Said::of(half, transport);
+    let messages = said.messages();
+    let first = half.opening.chunks().first()?;
+    let begins = half.start.is_some() || transport == Transport::Udp;
+    Some(Texture::of(&first.bytes, &messages.concat(), begins, first.stamp))
+}

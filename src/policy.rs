@@ -1,0 +1,441 @@
+//! The site's own word: services it knows, and findings it allows, with reason and expiry. Reads text that it is given,
+//! and changes no evidence without saying so; opens no file and knows no clock but that of the packets.
+
+use crate::class::{Class, Evidence, Weight};
+use crate::conversation::Service;
+use crate::frame::Timestamp;
+use crate::port::Transport;
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use thiserror::Error;
+
+/// What is wrong with a policy: which entry, and why.
+#[derive(Debug, Error)]
+pub enum BadPolicy {
+    #[error("not TOML as a policy is written: {0}")]
+    Text(String),
+    #[error("[[{table}]] {number}: {reason}")]
+    Entry { table: &'static str, number: usize, reason: String },
+}
+
+/// Known services and allowed evidence, in the order of their file.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    pub services: Vec<Known>,
+    pub allowed: Vec<Allowed>,
+}
+
+/// A service that the site knows.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub name: String,
+    pub owner: String,
+    /// What it is expected to speak; empty where that does not matter.
+    pub protocol: String,
+    pub place: Place,
+}
+
+/// Evidence that the site allows.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    pub reason: String,
+    /// The ids of the signatures and rules that are quieted.
+    pub evidence: BTreeSet<String>,
+    pub place: Place,
+}
+
+/// Where and until when an entry holds. Empty lists hold everywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub servers: Vec<IpNet>,
+    pub clients: Vec<IpNet>,
+    pub transport: Option<Transport>,
+    /// First and last port of each range.
+    pub ports: Vec<(u16, u16)>,
+    /// The day it ends, and that day's first nanosecond: from then on it holds no more.
+    pub expires: Option<(String, Timestamp)>,
+}
+
+/// What an entry is held against: a service, or a scanner, which has no port.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    pub server: Option<IpAddr>,
+    pub transport: Transport,
+    pub port: Option<u16>,
+    /// All of them must be covered where an entry names clients.
+    pub clients: &'a [IpAddr],
+}
+
+impl<'a> Subject<'a> {
+    #[must_use]
+    pub fn of(service: &Service, clients: &'a [IpAddr]) -> Self {
+        let Service { end, transport, .. } = *service;
+        Subject { server: Some(end.address), transport, port: Some(end.port), clients }
+    }
+}
+
+impl Place {
+    #[must_use]
+    pub fn covers(&self, subject: &Subject<'_>) -> bool {
+        let within = |nets: &[IpNet], address: &IpAddr| nets.iter().any(|net| net.contains(address));
+        let server = self.servers.is_empty() || subject.server.is_some_and(|server| within(&self.servers, &server));
+        let clients = self.clients.is_empty()
+            || (!subject.clients.is_empty() && subject.clients.iter().all(|client| within(&self.clients, client)));
+        let transport = self.transport.is_none_or(|transport| transport == subject.transport);
+        let port = self.ports.is_empty()
+            || subject.port.is_some_and(|port| self.ports.iter().any(|(first, last)| (*first..=*last).contains(&port)));
+        server && clients && transport && port
+    }
+
+    /// Whether it has ended at a moment of the capture.
+    #[must_use]
+    pub fn has_expired(&self, at: Option<Timestamp>) -> bool {
+        self.expires.as_ref().zip(at).is_some_and(|((_, end), at)| at >= *end)
+    }
+}
+
+/// What a policy did to a finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// The name of the known service that it is.
+    pub known: Option<String>,
+    /// The reasons of the entries that quieted something.
+    pub allowed: Vec<String>,
+    /// Pieces of evidence that were quieted.
+    pub quieted: usize,
+}
+
+impl Policy {
+    /// # Errors
+    /// The text is no TOML, or an entry does not say what it must.
+    pub fn read(text: &str) -> Result<Self, BadPolicy> {
+        let file: File = toml::from_str(text).map_err(|error| BadPolicy::Text(error.to_string()))?;
+        let bad = |table, number| move |reason| BadPolicy::Entry { table, number, reason };
+        let services =
+            file.service.into_iter().zip(1..).map(|(entry, number)| entry.known().map_err(bad("service", number)));
+        let allowed =
+            file.allow.into_iter().zip(1..).map(|(entry, number)| entry.allowed().map_err(bad("allow", number)));
+        Ok(Policy { services: services.collect::<Result<_, _>>()?, allowed: allowed.collect::<Result<_, _>>()? })
+    }
+
+    /// Applies the entries to the evidence of a finding. `spoken` are the protocols of each of its conversations in which
+    /// any was recognised; `unexplained`: payload was exchanged that nobody knows; `at`: the last moment of the capture.
+    #[must_use]
+    pub fn apply(
+        &self,
+        subject: &Subject<'_>,
+        spoken: &[BTreeSet<&str>],
+        unexplained: bool,
+        at: Option<Timestamp>,
+        evidence: &mut Vec<Evidence>,
+    ) -> Effect {
+        let mut effect = Effect::default();
+        if let Some(known) = self.services.iter().find(|known| known.place.covers(subject)) {
+            let says = known.describe();
+            let expected = known.protocol.as_str();
+            let other = spoken.iter().find(|spoken| !expected.is_empty() && !spoken.contains(expected));
+            if known.place.has_expired(at) {
+                let end = known.place.expires.as_ref().map_or("", |(day, _)| day);
+                evidence.push(note(EXPIRED, format!("{says}; the entry ended on {end}")));
+            } else if let Some(other) = other {
+                let names: Vec<&str> = other.iter().copied().collect();
+                let says = format!("{says} is expected to speak {expected}, and speaks {}", names.join(" and "));
+                evidence.push(changed(Weight::STRONG, says, evidence));
+            } else if unexplained && !expected.is_empty() && spoken.is_empty() {
+                let says = format!("{says} is expected to speak {expected}, and speaks something unexplained");
+                evidence.push(changed(Weight::MODERATE, says, evidence));
+            } else {
+                for reason in evidence.iter_mut().filter(|reason| reason.class == Class::Suspicious) {
+                    if reason.weight > Weight::NOTE && reason.weight < Weight::MODERATE {
+                        quiet(reason, &format!("known service {}", known.name));
+                        effect.quieted += 1;
+                    }
+                }
+                effect.known = Some(known.name.clone());
+                evidence.push(Evidence { weight: Weight::DECISIVE, ..note(KNOWN, says) });
+            }
+        }
+        for allowed in
+            self.allowed.iter().filter(|allowed| allowed.place.covers(subject) && !allowed.place.has_expired(at))
+        {
+            let mut used = false;
+            for reason in evidence.iter_mut().filter(|reason| allowed.evidence.contains(reason.by)) {
+                if reason.class == Class::Suspicious && reason.weight > Weight::NOTE {
+                    quiet(reason, &allowed.reason);
+                    effect.quieted += 1;
+                    used = true;
+                }
+            }
+            if used {
+                effect.allowed.push(allowed.reason.clone());
+            }
+        }
+        effect
+    }
+}
+
+impl Known {
+    fn describe(&self) -> String {
+        let owner = if self.owner.is_empty() { String::new() } else { format!(" of {}", self.owner) };
+        format!("the policy's service {}{owner}", self.name)
+    }
+}
+
+pub const KNOWN: &str = "policy.known";
+pub const CHANGED: &str = "policy.changed";
+pub const EXPIRED: &str = "policy.expired";
+
+fn note(by: &'static str, says: String) -> Evidence {
+    Evidence { by, class: Class::Custom, weight: Weight::NOTE, says, frames: Vec::new(), attack: None }
+}
+
+fn changed(weight: Weight, says: String, evidence: &[Evidence]) -> Evidence {
+    // Where the other protocol was seen.
+    let frames = evidence.iter().filter(|reason| !reason.frames.is_empty()).max_by_key(|reason| reason.weight);
+    let frames = frames.map(|reason| reason.frames.clone()).unwrap_or_default();
+    Evidence { by: CHANGED, class: Class::Suspicious, weight, says, frames, attack: Some("T1036") }
+}
+
+fn quiet(reason: &mut Evidence, why: &str) {
+    reason.says = format!("{} [quieted by policy, weight {}: {why}]", reason.says, reason.weight.0);
+    reason.weight = Weight::NOTE;
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    service: Vec<ServiceEntry>,
+    #[serde(default)]
+    allow: Vec<AllowEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceEntry {
+    name: String,
+    #[serde(default)]
+    owner: String,
+    #[serde(default)]
+    protocol: String,
+    server: Option<Several<String>>,
+    client: Option<Several<String>>,
+    transport: Option<String>,
+    port: Option<Several<PortEntry>>,
+    expires: Option<toml::value::Datetime>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowEntry {
+    reason: String,
+    evidence: Several<String>,
+    server: Option<Several<String>>,
+    client: Option<Several<String>>,
+    transport: Option<String>,
+    port: Option<Several<PortEntry>>,
+    expires: Option<toml::value::Datetime>,
+}
+
+/// One value, or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Several<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> Several<T> {
+    fn list(self) -> Vec<T> {
+        match self {
+            Several::One(value) => vec![value],
+            Several::Many(values) => values,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PortEntry {
+    Number(u16),
+    Range(String),
+}
+
+impl ServiceEntry {
+    fn known(self) -> Result<Known, String> {
+        let place = place(self.server, self.client, self.transport.as_deref(), self.port, self.expires)?;
+        if self.name.trim().is_empty() {
+            return Err("`name` says nothing".to_owned());
+        }
+        if place.ports.is_empty() {
+            return Err("`port` is missing: a service is known by its port".to_owned());
+        }
+        Ok(Known { name: self.name, owner: self.owner, protocol: self.protocol, place })
+    }
+}
+
+impl AllowEntry {
+    fn allowed(self) -> Result<Allowed, String> {
+        let place = place(self.server, self.client, self.transport.as_deref(), self.port, self.expires)?;
+        let evidence: BTreeSet<String> = self.evidence.list().into_iter().collect();
+        if self.reason.trim().is_empty() {
+            return Err("`reason` says nothing: who reads the report wants to know why".to_owned());
+        }
+        if evidence.is_empty() {
+            return Err("`evidence` names nothing; `gapwatch explain all` lists the ids".to_owned());
+        }
+        if place.servers.is_empty() && place.clients.is_empty() && place.ports.is_empty() {
+            return Err("no `server`, `client` or `port`: it would allow this everywhere".to_owned());
+        }
+        Ok(Allowed { reason: self.reason, evidence, place })
+    }
+}
+
+fn place(
+    servers: Option<Several<String>>,
+    clients: Option<Several<String>>,
+    transport: Option<&str>,
+    ports: Option<Several<PortEntry>>,
+    expires: Option<toml::value::Datetime>,
+) -> Result<Place, String> {
+    let transport = match transport {
+        None => None,
+        Some("tcp") => Some(Transport::Tcp),
+        Some("udp") => Some(Transport::Udp),
+        Some(other) => return Err(format!("“{other}” is no transport; say tcp or udp")),
+    };
+    let ports =
+        ports.map(Several::list).unwrap_or_default().into_iter().map(PortEntry::range).collect::<Result<_, _>>()?;
+    Ok(Place {
+        servers: nets(servers)?,
+        clients: nets(clients)?,
+        transport,
+        ports,
+        expires: expires.map(day).transpose()?,
+    })
+}
+
+fn nets(entries: Option<Several<String>>) -> Result<Vec<IpNet>, String> {
+    let net = |text: String| {
+        let host = text.parse::<IpAddr>().map(IpNet::from);
+        host.or_else(|_| text.parse::<IpNet>())
+            .map_err(|_| format!("“{text}” is no address and no network in CIDR notation"))
+    };
+    entries.map(Several::list).unwrap_or_default().into_iter().map(net).collect()
+}
+
+impl PortEntry {
+    fn range(self) -> Result<(u16, u16), String> {
+        match self {
+            PortEntry::Number(port) => Ok((port, port)),
+            PortEntry::Range(text) => {
+                let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+                let range = first.trim().parse().ok().zip(last.trim().parse().ok());
+                range
+                    .filter(|(first, last): &(u16, u16)| first <= last)
+                    .ok_or_else(|| format!("“{text}” is no port and no range of ports; say 817 or \"811-827\""))
+            }
+        }
+    }
+}
+
+/// The first nanosecond of the day, in UTC.
+fn day(date: toml::value::Datetime) -> Result<(String, Timestamp), String> {
+    let wrong = || "`expires` is a day, as 2027-01-31".to_owned();
+    let (Some(date), None) = (date.date, date.time) else { return Err(wrong()) };
+    let text = format!("{:04}-{:02}-{:02}", date.year, date.month, date.day);
+    let time: jiff::Timestamp = format!("{text}T00:00:00Z").parse().map_err(|_| wrong())?;
+    let nanoseconds = u64::try_from(time.as_nanosecond()).map_err(|_| wrong())?;
+    Ok((text, Timestamp(nanoseconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+[[service]]
+name = "historian"
+owner = "plant"
+server = "10.1.0.0/16"
+port = [722, "811-827"]
+protocol = "redis"
+expires = 2027-01-31
+
+[[allow]]
+reason = "the monitoring polls it"
+evidence = ["beacon"]
+client = "10.0.0.9"
+"#;
+
+    fn subject(server: &str, port: u16, clients: &'static [IpAddr]) -> Subject<'static> {
+        Subject { server: server.parse().ok(), transport: Transport::Tcp, port: Some(port), clients }
+    }
+
+    fn hint(by: &'static str) -> Evidence {
+        Evidence {
+            by,
+            class: Class::Suspicious,
+            weight: Weight::HINT,
+            says: "odd".into(),
+            frames: Vec::new(),
+            attack: None,
+        }
+    }
+
+    #[test]
+    fn known_services_are_acknowledged_until_they_change_or_expire() {
+        let policy = Policy::read(TEXT).expect("sound");
+        let at = |year: &str| {
+            format!("{year}-06-01T00:00:00Z")
+                .parse()
+                .ok()
+                .map(|time: jiff::Timestamp| Timestamp(u64::try_from(time.as_nanosecond()).expect("after 1970")))
+        };
+        let run = |server: &str, spoken: &[BTreeSet<&str>], year: &str| {
+            let mut evidence = vec![hint("odd-port")];
+            let effect = policy.apply(&subject(server, 815, &[]), spoken, spoken.is_empty(), at(year), &mut evidence);
+            (effect, evidence)
+        };
+        let redis = [BTreeSet::from(["redis"])];
+        let (effect, evidence) = run("10.1.2.3", &redis, "2026");
+        assert_eq!((effect.known.as_deref(), effect.quieted), (Some("historian"), 1));
+        assert!(evidence.iter().any(|reason| reason.by == KNOWN) && evidence[0].weight == Weight::NOTE);
+        let (effect, evidence) = run("10.1.2.3", &[BTreeSet::from(["ssh"])], "2026");
+        assert!(effect.known.is_none() && evidence.iter().any(|reason| reason.by == CHANGED));
+        let (_, evidence) = run("10.1.2.3", &[], "2026");
+        assert!(evidence.iter().any(|reason| reason.by == CHANGED && reason.weight == Weight::MODERATE));
+        let (effect, evidence) = run("10.1.2.3", &redis, "2027");
+        assert!(effect.known.is_none() && evidence.iter().any(|reason| reason.by == EXPIRED));
+        assert_eq!(run("10.2.2.3", &redis, "2026").0, Effect::default());
+    }
+
+    #[test]
+    fn allowed_evidence_is_quieted_and_said_to_be() {
+        const POLLER: [IpAddr; 1] = [IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9))];
+        const BOTH: [IpAddr; 2] = [POLLER[0], IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 8))];
+        let policy = Policy::read(TEXT).expect("sound");
+        let run = |clients| {
+            let mut evidence = vec![hint("beacon"), hint("odd-port")];
+            (policy.apply(&subject("10.2.0.1", 900, clients), &[], false, None, &mut evidence), evidence)
+        };
+        let (effect, evidence) = run(&POLLER);
+        assert_eq!((effect.quieted, effect.allowed.len()), (1, 1));
+        assert!(evidence[0].says.contains("quieted by policy, weight 10: the monitoring polls it"));
+        assert_eq!(run(&BOTH).0.quieted, 0, "another client is there as well");
+    }
+
+    #[test]
+    fn bad_entries_are_named() {
+        let error = |text: &str| Policy::read(text).expect_err("it is bad").to_string();
+        assert!(error("[[service]]\nname = \"a\"\n").contains("[[service]] 1: `port` is missing"));
+        assert!(error("[[service]]\nname = \"a\"\nport = \"9-1\"\n").contains("“9-1”"));
+        assert!(error("[[service]]\nname = \"a\"\nport = 1\nserver = \"x\"\n").contains("“x”"));
+        assert!(error("[[allow]]\nreason = \"a\"\nevidence = \"b\"\n").contains("everywhere"));
+        assert!(error("[[allow]]\nreason = \"a\"\nevidence = []\nport = 1\n").contains("names nothing"));
+        assert!(error("[[service]]\nname = \"a\"\nport = 1\nexpires = 2027-01-01T00:00:00Z\n").contains("expires"));
+        assert!(error("[[services]]\n").contains("services"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Protocols that are not what they begin as, and protocols inside others: impersonation and tunnels.
+
+use super::About;
+use crate::class::{Class, Evidence, Weight};
+use crate::conversation::{Basis, Conversation, Seen, Side, first_frames};
+use crate::frame::Stamp;
+use crate::port::Transport;
+use crate::signature::Sender;
+use crate::signature::texture::Kind;
+use crate::words::count;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+pub const IMPERSONATION: About = About {
+    id: "impersonation",
+    about: "A conversation begins as a known protocol and does not go on as one: an RPC call that is answered by something else than \
+RPC, or a TLS hello that is answered in plain text.",
+    attack: Some("T1001.003"),
+};
+
+pub const TUNNEL: About = About {
+    id: "tunnel",
+    about: "SSH speaks inside another protocol of the same connection: HTTP, WebSocket, SOCKS or TLS's place.",
+    attack: Some("T1572"),
+};
+
+pub const BACKWARDS: About = About {
+    id: "backwards",
+    about: "The side that accepted the connection asks, and the side that opened it answers: the protocol runs against the connection, as \
+through a tunnel that was opened from inside.",
+    attack: Some("T1572"),
+};
+
+pub const ODD_NAME: About = About {
+    id: "tls.odd-name",
+    about: "The TLS client asks for a server by its address; names only are allowed there (RFC 6066, section 3). Simple tools and \
+scripts do that.",
+    attack: Some("T1573.002"),
+};
+
+pub const PROXY: About = About {
+    id: "proxy",
+    about: "A SOCKS proxy: whoever reaches it reaches what it reaches. A hint; strong together with a proxy that is driven from the far end.",
+    attack: Some("T1090"),
+};
+
+pub const PROBES: About = About {
+    id: "service-probes",
+    about: "One client opened the service in three and more different protocols, as scanners do to find out what speaks there. It says \
+something of the client, little of the service.",
+    attack: Some("T1046"),
+};
+
+/// Bytes of an answer from which on it is no accident.
+const MIN_ANSWER: u64 = 24;
+/// Different openings of one client that make probes.
+const MIN_KINDS: usize = 3;
+
+pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
+    [impersonation(flows), tunnel(flows), backwards(flows), odd_name(flows), proxy(flows), probes(flows)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn impersonation(flows: &[Conversation]) -> Option<Evidence> {
+    let verified = flows.iter().any(|flow| flow.from_server.remote_calls.is_some());
+    let places: Vec<(&str, Stamp)> = flows
+        .iter()
+        .filter(|flow| flow.key.transport == Transport::Tcp && flow.from_client.syn > 0)
+        .filter_map(|flow| {
+            let answer = flow.from_server.texture.as_deref()?;
+            let enough = flow.from_server.captured_payload() >= MIN_ANSWER;
+            let calls = flow.from_client.remote_calls.as_deref().is_some_and(|calls| calls.call_messages > 0);
+            let greets = flow.seen.iter().any(|seen| seen.label.id == "tls.client")
+                && !flow.seen.iter().any(|seen| seen.from == Side::Server);
+            // A portmapper's own record mark at the head would be a reply that the capture cut.
+            let marked = answer.head.is_some_and(|head| head[0] & 0x7f == 0);
+            if calls && !verified && enough && !marked {
+                Some(("an RPC call was answered by what is no RPC", answer.first))
+            } else if greets && enough && matches!(answer.kind, Kind::Text | Kind::Json) {
+                Some(("a TLS hello was answered in plain text", answer.first))
+            } else {
+                None
+            }
+        })
+        .collect();
+    let (says, _) = places.first()?;
+    Some(reason(
+        IMPERSONATION,
+        Weight::MODERATE,
+        format!("{says}, in {}", count(places.len(), "connection")),
+        places.iter().map(|(_, stamp)| *stamp),
+    ))
+}
+
+fn tunnel(flows: &[Conversation]) -> Option<Evidence> {
+    const OUTER: [&str; 6] = ["http", "websocket", "socks", "http2", "chisel", "dns"];
+    let inside = |flow: &Conversation| {
+        let outer = flow.seen.iter().find(|seen| OUTER.contains(&seen.label.protocol))?;
+        let inner = flow.seen.iter().find(|seen| seen.label.protocol == "ssh")?;
+        Some((outer.label.protocol, inner.first?))
+    };
+    let tunnels: Vec<(&str, Stamp)> = flows.iter().filter_map(inside).collect();
+    let (outer, _) = tunnels.first()?;
+    Some(reason(
+        TUNNEL,
+        Weight::STRONG,
+        format!("SSH speaks inside {outer}, in {}", count(tunnels.len(), "connection")),
+        tunnels.iter().map(|(_, stamp)| *stamp),
+    ))
+}
+
+fn backwards(flows: &[Conversation]) -> Option<Evidence> {
+    let asks = |seen: &&Seen| {
+        seen.from == Side::Server && seen.label.sender == Sender::Client && !seen.label.protocol.is_empty()
+    };
+    let answers = |flow: &Conversation| {
+        flow.seen.iter().any(|seen| seen.from == Side::Client && seen.label.sender == Sender::Server)
+    };
+    let places: Vec<&Seen> = flows
+        .iter()
+        .filter(|flow| flow.basis == Basis::Handshake && answers(flow))
+        .filter_map(|flow| flow.seen.iter().find(asks))
+        .collect();
+    let first = places.first()?;
+    Some(reason(
+        BACKWARDS,
+        Weight::MODERATE,
+        format!(
+            "the side that accepted the connection asks in {}, and the side that opened it answers, in {}",
+            first.label.protocol,
+            count(places.len(), "connection")
+        ),
+        places.iter().filter_map(|seen| seen.first),
+    ))
+}
+
+/// Twice a hint: rarer than a known protocol on an odd port, and still harmless often.
+const ODD_NAME_WEIGHT: Weight = Weight(20);
+
+fn odd_name(flows: &[Conversation]) -> Option<Evidence> {
+    let name = |seen: &Seen| {
+        let (_, rest) = seen.detail.split_once("server name ")?;
+        let name = rest.split(", ").next()?;
+        name.parse::<IpAddr>().is_ok().then(|| name.to_owned())
+    };
+    let hellos = || flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.label.id == "tls.client");
+    let first = hellos().find_map(name)?;
+    let places = hellos().filter(|seen| name(seen).is_some()).filter_map(|seen| seen.first);
+    Some(reason(
+        ODD_NAME,
+        ODD_NAME_WEIGHT,
+        format!("the TLS client asks for a server named {first}, which is an address"),
+        places,
+    ))
+}
+
+fn proxy(flows: &[Conversation]) -> Option<Evidence> {
+    let seen: Vec<&Seen> =
+        flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.label.protocol == "socks").collect();
+    (!seen.is_empty()).then(|| {
+        let frames = seen.iter().filter_map(|seen| seen.first);
+        reason(PROXY, Weight::HINT, "a SOCKS proxy: it lets others in".to_owned(), frames)
+    })
+}
+
+/// Who asks a service in ways that only scanners do: clients with how sure that is, what they did, and where.
+pub fn probers(flows: &[Conversation]) -> Vec<(IpAddr, Evidence)> {
+    let mut found: BTreeMap<IpAddr, (Weight, String, Vec<Stamp>)> = BTreeMap::new();
+    for (flow, seen) in flows.iter().flat_map(|flow| flow.seen.iter().map(move |seen| (flow, seen))) {
+        if seen.label.id == "scan.nmap" && seen.from == Side::Client {
+            let says = "sent probes of nmap's service detection".to_owned();
+            let entry = found.entry(flow.asker().address).or_insert((Weight::DECISIVE, says, Vec::new()));
+            entry.2.extend(seen.first);
+        }
+    }
+    for (client, (kinds, stamps)) in kinds_of_openings(flows) {
+        if kinds.len() >= MIN_KINDS {
+            let names: Vec<&str> = kinds.into_iter().collect();
+            let says = format!("tried {} on one service; threshold {MIN_KINDS} protocols", names.join(", "));
+            found.entry(client).or_insert((Weight::STRONG, says, stamps));
+        }
+    }
+    found
+        .into_iter()
+        .map(|(client, (weight, says, stamps))| (client, reason(PROBES, weight, says, stamps.into_iter())))
+        .collect()
+}
+
+fn probes(flows: &[Conversation]) -> Option<Evidence> {
+    let (client, (kinds, stamps)) = kinds_of_openings(flows).into_iter().max_by_key(|(_, (kinds, _))| kinds.len())?;
+    (kinds.len() >= MIN_KINDS).then(|| {
+        let names: Vec<&str> = kinds.iter().copied().collect();
+        reason(
+            PROBES,
+            Weight::HINT,
+            format!("{client} tried {}; threshold {MIN_KINDS} protocols", names.join(", ")),
+            stamps.into_iter(),
+        )
+    })
+}
+
+/// In which protocols each client opened a service.
+fn kinds_of_openings(flows: &[Conversation]) -> BTreeMap<IpAddr, (BTreeSet<&'static str>, Vec<Stamp>)> {
+    let mut kinds: BTreeMap<IpAddr, (BTreeSet<&'static str>, Vec<Stamp>)> = BTreeMap::new();
+    for flow in flows {
+        let client = |seen: &&Seen| {
+            seen.from == Side::Client && seen.label.class == Class::Custom && !seen.label.protocol.is_empty()
+        };
+        let mut said: Vec<(&'static str, Option<Stamp>)> =
+            flow.seen.iter().filter(client).map(|seen| (seen.label.protocol, seen.first)).collect();
+        if flow.from_client.remote_calls.is_some() {
+            said.push(("onc-rpc", flow.from_client.first_payload));
+        }
+        // A connection that goes on in a second protocol is no probe.
+        if let [(protocol, stamp)] = said.as_slice() {
+            let entry = kinds.entry(flow.asker().address).or_default();
+            entry.0.insert(protocol);
+            entry.1.extend(*stamp);
+        }
+    }
+    kinds
+}
+
+fn reason(about: About, weight: Weight, says: String, frames: impl Iterator<Item = Stamp>) -> Evidence {
+    let frames = first_frames(frames);
+    Evidence { by: about.id, class: Class::Suspicious, weight, says, frames, attack: about.attack }
+}
