@@ -204,14 +204,11 @@ impl<'a> Conversation<'a> {
             streams::read(&flow.halves, crumbs, &mut halves, &mut seen);
         }
         streams::adopt(&mut halves);
-        if halves.iter().all(|half| half.remote_calls.is_none()) {
-            let accepted = roles::handshake(&halves);
-            openings::recognise(catalogue, key.transport, &flow.halves, accepted, &mut seen);
-        }
-        for ((half, of), seen) in halves.iter_mut().zip(&flow.halves).zip(&seen) {
-            if seen.is_empty() && half.remote_calls.is_none() {
-                half.texture = openings::texture(of, key.transport).map(Box::new);
-            }
+        let accepted = roles::handshake(&halves);
+        let spoken = halves.each_ref().map(|half| half.remote_calls.is_some());
+        let textures = openings::read(catalogue, key.transport, &flow.halves, accepted, spoken, &mut seen);
+        for (half, texture) in halves.iter_mut().zip(textures) {
+            half.texture = texture;
         }
         let (server, basis) = roles::tell(&key, &halves, &seen, scope, bindings);
         let [a, b] = halves;

@@ -119,7 +119,13 @@ impl Read {
             bytes_read: BytesRead::clone(&bytes_read),
         };
         let progress = Progress::start(found.bytes(), bytes_read, self.quiet);
-        let scanned = scan.run(found);
+        // Compiled while the captures are read: the judgement needs it right after.
+        let scanned = std::thread::scope(|threads| {
+            let compiling = catalogue.is_none().then(|| threads.spawn(pattern::built_in));
+            let scanned = scan.run(found);
+            drop(compiling.map(std::thread::ScopedJoinHandle::join));
+            scanned
+        });
         drop(progress);
         if !self.quiet {
             for error in &scanned.errors {

@@ -45,39 +45,40 @@ impl<'a> Said<'a> {
     }
 }
 
-/// Adds what the openings of a conversation show. `server` is the side that accepted, where that is known.
-pub(super) fn recognise(
+/// Adds what the openings of a conversation show, and measures the bytes of sides that nobody knows. `server` is the side
+/// that accepted, where that is known; `spoken`: what each side says is RPC.
+pub(super) fn read(
     catalogue: &Catalogue,
     transport: Transport,
     halves: &[Half; 2],
     server: Option<usize>,
+    spoken: [bool; 2],
     seen: &mut [Vec<Found>; 2],
-) {
-    if halves.iter().all(|half| half.opening.chunks().is_empty()) {
-        return;
+) -> [Option<Box<Texture>>; 2] {
+    if halves.iter().all(|half| half.opening.chunks().is_empty()) || spoken == [true, true] {
+        return [None, None];
     }
     let said = halves.each_ref().map(|half| Said::of(half, transport));
     let messages = said.each_ref().map(Said::messages);
-    for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
-        for (side, found) in recognised.seen.into_iter().enumerate() {
-            let Some((message, detail)) = found else { continue };
-            let sender = match recognised.client {
-                None => Sender::Either,
-                Some(client) if client == side => Sender::Client,
-                Some(_) => Sender::Server,
-            };
-            let label = Label { sender, ..recognised.label };
-            let first = said[side].stamps.get(message).copied();
-            seen[side].push(Found { label, detail, count: 1, first });
+    if spoken == [false, false] {
+        for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
+            for (side, found) in recognised.seen.into_iter().enumerate() {
+                let Some((message, detail)) = found else { continue };
+                let sender = match recognised.client {
+                    None => Sender::Either,
+                    Some(client) if client == side => Sender::Client,
+                    Some(_) => Sender::Server,
+                };
+                let label = Label { sender, ..recognised.label };
+                let first = said[side].stamps.get(message).copied();
+                seen[side].push(Found { label, detail, count: 1, first });
+            }
         }
     }
-}
-
-/// What the bytes of a side are like; `None` where there are none.
-pub(super) fn texture(half: &Half, transport: Transport) -> Option<Texture> {
-    let said = Said::of(half, transport);
-    let messages = said.messages();
-    let first = half.opening.chunks().first()?;
-    let begins = half.start.is_some() || transport == Transport::Udp;
-    Some(Texture::of(&first.bytes, &messages.concat(), begins, first.stamp))
+    [0, 1].map(|side: usize| {
+        let first = halves[side].opening.chunks().first()?;
+        let known = !seen[side].is_empty() || spoken[side];
+        let begins = halves[side].start.is_some() || transport == Transport::Udp;
+        (!known).then(|| Box::new(Texture::of(&first.bytes, &messages[side], begins, first.stamp)))
+    })
 }

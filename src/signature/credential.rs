@@ -1,11 +1,15 @@
 //! Passwords in clear: that one was sent, and for whom. Reported, not blamed, and the password itself is not kept.
 
-use super::{Payload, Sender, Signature, first_line, quote};
+use super::{Payload, Sender, Signature, first_line, http, quote};
 use crate::class::{Class, Weight};
 use crate::port::Transport;
 
 /// An `Authorization: Basic` field is looked for in this many bytes of a request.
 const HEAD: usize = 2048;
+/// Commands with a password are shorter.
+const MAX_LINE: usize = 256;
+/// IMAP's tags are shorter.
+const MAX_TAG: usize = 20;
 /// The longest name that is taken for a user's.
 const MAX_NAME: usize = 64;
 
@@ -13,14 +17,15 @@ fn seen(payload: &Payload<'_>) -> Option<String> {
     if payload.transport != Transport::Tcp || payload.bytes.len() < 6 {
         return None;
     }
-    let line = first_line(payload.bytes);
-    match payload.bytes[0] {
-        b'P' | b'p' if has_word(line, b"PASS ") => Some("PASS, as FTP, POP3 and IRC send a password".to_owned()),
-        b'A' | b'a' if has_word(line, b"AUTH PLAIN ") => Some("AUTH PLAIN with a password".to_owned()),
-        b'A' | b'a' if has_word(line, b"AUTHINFO PASS ") => Some("AUTHINFO PASS with a password".to_owned()),
+    let head = &payload.bytes[..payload.bytes.len().min(MAX_LINE)];
+    match head[0] {
+        b'P' | b'p' if has_word(head, b"PASS ") => Some("PASS, as FTP, POP3 and IRC send a password".to_owned()),
+        b'A' | b'a' if has_word(head, b"AUTH PLAIN ") => Some("AUTH PLAIN with a password".to_owned()),
+        b'A' | b'a' if has_word(head, b"AUTHINFO PASS ") => Some("AUTHINFO PASS with a password".to_owned()),
         b'*' if starts_auth(payload.bytes) => Some("AUTH with a password, as Redis takes it".to_owned()),
-        b'G' | b'P' | b'H' | b'O' | b'C' | b'D' => basic(payload.bytes),
-        _ => login(line),
+        b'G' | b'P' | b'H' | b'O' | b'C' | b'D' if http::is_request(payload.bytes) => basic(payload.bytes),
+        first if first.is_ascii_alphanumeric() => login(head),
+        _ => None,
     }
 }
 
@@ -36,10 +41,15 @@ fn starts_auth(bytes: &[u8]) -> bool {
 }
 
 /// `a1 LOGIN name password`, as IMAP takes it.
-fn login(line: &[u8]) -> Option<String> {
+fn login(head: &[u8]) -> Option<String> {
+    let tag = memchr::memchr(b' ', &head[..head.len().min(MAX_TAG + 1)])?;
+    if !has_word(&head[tag + 1..], b"LOGIN ") {
+        return None;
+    }
+    let line = first_line(head);
     let mut words = line.split(|&byte| byte == b' ');
     let (tag, verb, name, password) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let is_tag = !tag.is_empty() && tag.len() <= 20 && tag.iter().all(u8::is_ascii_alphanumeric);
+    let is_tag = !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric);
     let complete = verb.eq_ignore_ascii_case(b"LOGIN") && !password.is_empty() && name.len() <= MAX_NAME;
     (is_tag && complete).then(|| format!("LOGIN of {} with a password", quote(name)))
 }

@@ -28,8 +28,10 @@ fn request(payload: &Payload<'_>) -> Option<String> {
     if payload.transport != Transport::Tcp || !payload.bytes.first()?.is_ascii_uppercase() {
         return None;
     }
-    // The method ends within eight bytes; most payloads are told apart here.
-    memchr::memchr(b' ', &payload.bytes[..payload.bytes.len().min(9)])?;
+    // Most payloads are told apart here.
+    if !is_request(payload.bytes) {
+        return None;
+    }
     let line = first_line(payload.bytes);
     let mut words = line.splitn(3, |&byte| byte == b' ');
     let (method, target, version) = (words.next()?, words.next()?, words.next()?);
@@ -53,6 +55,13 @@ fn response(payload: &Payload<'_>) -> Option<String> {
     }
     let server = field(payload.bytes, b"server").map_or_else(String::new, |server| format!(" by {}", quote(server)));
     Some(format!("status {}{server}", quote(&[a, b, c])))
+}
+
+/// Whether these bytes begin with a method and a space.
+#[must_use]
+pub fn is_request(bytes: &[u8]) -> bool {
+    let word = memchr::memchr(b' ', &bytes[..bytes.len().min(9)]);
+    word.is_some_and(|end| METHODS.contains(&&bytes[..end]))
 }
 
 /// The value of a header field, its name in lower case.

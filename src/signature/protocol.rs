@@ -18,6 +18,7 @@ use super::{Label, Sender};
 use crate::class::{Class, Weight};
 use crate::port::Transport;
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
+use std::sync::OnceLock;
 
 /// What one side said first: the beginning of its stream, or its first datagrams.
 pub type Said<'a> = [&'a [u8]];
@@ -77,8 +78,22 @@ pub const CODED: &[&Coded] = &[
 /// How an opening is looked at.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
-    Pattern(Box<Regex>),
+    Pattern(Pattern),
     Code(Read),
+}
+
+/// A regular expression, compiled for itself when it is first seen to fit: the sets tell which do.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    /// Anchored, with its flags; known to be sound.
+    pub text: String,
+    pub regex: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    fn regex(&self) -> Option<&Regex> {
+        self.regex.get_or_init(|| super::pattern::compile(&self.text).ok()).as_ref()
+    }
 }
 
 impl Look {
@@ -86,8 +101,8 @@ impl Look {
     fn see(&self, said: &Said<'_>) -> Option<(usize, String)> {
         match self {
             Look::Code(read) => read(said).map(|detail| (0, detail)),
-            Look::Pattern(regex) => said.iter().enumerate().find_map(|(index, bytes)| {
-                let captures = regex.captures(bytes)?;
+            Look::Pattern(pattern) => said.iter().enumerate().find_map(|(index, bytes)| {
+                let captures = pattern.regex()?.captures(bytes)?;
                 let detail = captures.name("detail").map_or_else(String::new, |detail| super::quote(detail.as_bytes()));
                 Some((index, detail))
             }),
@@ -166,8 +181,8 @@ impl Catalogue {
             let patterns = protocols.iter().enumerate().filter_map(|(index, protocol)| {
                 let look = if role == CLIENT { &protocol.client } else { &protocol.server };
                 match look {
-                    Some(Look::Pattern(regex)) if protocol.transports.contains(&transport) => {
-                        Some((regex.as_str().to_owned(), index))
+                    Some(Look::Pattern(pattern)) if protocol.transports.contains(&transport) => {
+                        Some((pattern.text.clone(), index))
                     }
                     _ => None,
                 }
