@@ -26,6 +26,7 @@ fn gapwatch(arguments: &[&str]) -> Vec<u8> {
         .args(arguments)
         .current_dir(fixtures())
         .env("XDG_DATA_HOME", "/nonexistent")
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .env_remove("COLUMNS")
         .output()
         .expect("the program runs");
@@ -135,6 +136,7 @@ fn the_readme_shows_the_real_output() {
         .args(command.split(' '))
         .current_dir(fixtures())
         .env("XDG_DATA_HOME", "/nonexistent")
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .env("COLUMNS", "100")
         .output()
         .expect("the program runs");

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Clone, Debug)]
 pub struct Site {
     /// The site's own word: services it knows and evidence it allows (TOML). Without the flag
-    /// $XDG_CONFIG_HOME/gapwatch/policy.toml or /etc/gapwatch/policy.toml, where one exists; `none` for none
+    /// `$XDG_CONFIG_HOME/gapwatch/policy.toml` or `/etc/gapwatch/policy.toml`, where one exists; `none` for none
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Signatures of your own, written as those in src/signature/pattern.toml. Repeatable

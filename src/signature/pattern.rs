@@ -328,7 +328,7 @@ mod tests {
                         other.is_some_and(|other| other.label.protocol == protocol.label.protocol)
                             || family(found) == family(protocol.label.id)
                     };
-                    assert!(names.iter().all(|name| kin(&name)), "{}: {names:?}", protocol.label.id);
+                    assert!(names.iter().all(kin), "{}: {names:?}", protocol.label.id);
                 }
             }
         }

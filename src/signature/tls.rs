@@ -82,7 +82,7 @@ fn pairs(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
     bytes.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]]))
 }
 
-/// The fingerprint JA4 of a TLS client (FoxIO, BSD licence): version, server name, numbers of cipher suites and extensions,
+/// The fingerprint JA4 of a TLS client (`FoxIO`, BSD licence): version, server name, numbers of cipher suites and extensions,
 /// first application protocol; then hashes of both lists. `None` where the hello is not there in full.
 fn ja4(body: &[u8], payload: &Payload<'_>) -> Option<String> {
     let length = u32::from_be_bytes([0, payload.bytes[6], payload.bytes[7], payload.bytes[8]]) as usize;

@@ -54,5 +54,5 @@ pub const PROTOCOL: Coded = Coded {
     server: Some(answered),
     alone: Alone::Client,
     hits: &[Example { client: &[ASK], server: &[SAY] }],
-    misses: &[Example { client: &[&ASK.split_at(25).0], server: &[] }, Example { client: &[SAY], server: &[] }],
+    misses: &[Example { client: &[ASK.split_at(25).0], server: &[] }, Example { client: &[SAY], server: &[] }],
 };

@@ -9,13 +9,13 @@ const ROW: usize = 3;
 
 /// Payload type, sequence number and source of a packet.
 fn head(message: &[u8]) -> Option<(u8, u16, [u8; 4])> {
-    let &[first, second, a, b, _, _, _, _, w, x, y, z] = message.first_chunk::<12>()?;
+    let &[first, second, high, low, _, _, _, _, ref source @ ..] = message.first_chunk::<12>()?;
     let kind = second & 0x7f;
     // 72-76 would be RTCP (RFC 5761, section 4).
     (first >> 6 == 2 && !(72..=76).contains(&kind) && (kind <= 34 || kind >= 77)).then_some((
         kind,
-        u16::from_be_bytes([a, b]),
-        [w, x, y, z],
+        u16::from_be_bytes([high, low]),
+        *source,
     ))
 }
 
