@@ -1,5 +1,6 @@
 #!/bin/sh
-# What gapwatch, tshark and nDPI call each service of the RPC fixtures, as a Markdown table: `contrib/compare.sh`.
+# What gapwatch, tshark and nDPI call each service of the RPC fixtures, as a Markdown table: `contrib/compare.sh`; of the
+# fixtures of other protocols: `contrib/compare.sh protocols`.
 # Needs Debian's packages tshark, libndpi-bin and python3, and a release build; names what is missing.
 set -eu
 cd "$(dirname "$0")/.."
@@ -7,7 +8,7 @@ gapwatch=${GAPWATCH:-target/release/gapwatch}
 for tool in "$gapwatch" tshark ndpiReader python3; do
   command -v "$tool" >/dev/null 2>&1 || { echo "$tool is missing: cargo build --release; apt-get install tshark libndpi-bin python3" >&2; exit 1; }
 done
-exec python3 - "$gapwatch" <<'END'
+exec python3 - "$gapwatch" "${1:-rpc}" <<'END'
 import json, os, re, subprocess, sys, tempfile
 
 def run(*command):
@@ -41,14 +42,15 @@ def ndpi(path):
             found.setdefault(key, set()).add(row.get("ndpi_proto", ""))
     return found
 
-gapwatch = sys.argv[1]
+gapwatch, which = sys.argv[1:]
 print(f"<!-- made by contrib/compare.sh with {version(['tshark', '--version'], r'TShark [^ ]+ [0-9.]+')} and nDPI {version(['ndpiReader', '-h'], r'[0-9]+[.][0-9]+[.][0-9]+')} -->")
 print("| fixture | service | gapwatch | tshark | nDPI |\n|---|---|---|---|---|")
-counts = {"services": 0, "tshark": 0, "ndpi": 0}
+counts = {"services": 0, "gapwatch": 0, "tshark": 0, "ndpi": 0}
 os.chdir("fixtures")
 for path in sorted(name for name in os.listdir(".") if name.endswith(".pcap")):
     report = json.loads(run(os.path.join("..", gapwatch) if not os.path.isabs(gapwatch) else gapwatch, "-f", "json", path))
-    services = [f for f in report["findings"] if f["kind"] == "service" and f["protocol"] == "onc-rpc"]
+    wanted = (lambda f: f["protocol"] == "onc-rpc") if which == "rpc" else (lambda f: path.startswith("protocols-"))
+    services = [f for f in report["findings"] if f["kind"] == "service" and wanted(f)]
     if not services:
         continue
     others = ndpi(path)
@@ -57,10 +59,18 @@ for path in sorted(name for name in os.listdir(".") if name.endswith(".pcap")):
         by_ndpi = ", ".join(sorted(others.get((finding["address"], str(finding["port"]), finding["transport"]), {"—"})))
         counts["services"] += 1
         rpc_names = r"RPC|Portmap|NFS|MOUNT|NLM|STAT|RQUOTA|RSTAT|RUSERS|RWALL|YP|AMD|SGI|CMSD|TTDB|SADMIND|NetInfo|Gluster"
-        counts["tshark"] += bool(re.search(rpc_names, by_tshark, re.I))
-        counts["ndpi"] += bool(re.search(r"NFS|RPC", by_ndpi, re.I))
+        counts["gapwatch"] += bool(finding["protocol"])
+        if which == "rpc":
+            counts["tshark"] += bool(re.search(rpc_names, by_tshark, re.I))
+            counts["ndpi"] += bool(re.search(r"NFS|RPC", by_ndpi, re.I))
+        else:  # any name at all, right or wrong
+            counts["tshark"] += by_tshark != "—"
+            counts["ndpi"] += bool(set(by_ndpi.split(", ")) - {"—", "Unknown", ""})
         what = finding["what"].replace("|", "/")
         what = what if len(what) < 70 else what[:67] + "…"
         print(f"| {path.removesuffix('.pcap')} | {finding['address']}:{finding['port']}/{finding['transport']} | {finding['class']}: {what} | {by_tshark} | {by_ndpi} |")
-print(f"\nOf {counts['services']} services, tshark calls {counts['tshark']} some RPC protocol, nDPI {counts['ndpi']}.")
+if which == "rpc":
+    print(f"\nOf {counts['services']} services, tshark calls {counts['tshark']} some RPC protocol, nDPI {counts['ndpi']}.")
+else:
+    print(f"\nOf {counts['services']} services, gapwatch names {counts['gapwatch']}, tshark gives {counts['tshark']} any name, nDPI {counts['ndpi']}.")
 END

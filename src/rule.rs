@@ -81,6 +81,7 @@ pub const ALL: &[About] = &[
     disguise::TUNNEL,
     disguise::BACKWARDS,
     disguise::ODD_NAME,
+    disguise::TOR_LIKE,
     disguise::PROXY,
     disguise::PROBES,
     encrypted::FIRST,

@@ -155,9 +155,27 @@ fn every_signal_is_raised_by_a_fixture() {
         "spread",
         "sweep",
         "odd-port",
+        "tls.tor-like",
     ];
     let missing: Vec<&str> = signatures.chain(patterns).chain(rules).filter(|id| !raised.contains(*id)).collect();
     assert!(missing.is_empty(), "no fixture raises {missing:?}");
+}
+
+/// Every id that can speak for suspicious stands in the documentation, by itself or by its family.
+#[test]
+fn every_signal_is_documented() {
+    let page = ["docs/verdicts.md", "docs/rpc.md"]
+        .map(|path| fs::read_to_string(root().join(path)).expect("it is there"))
+        .join("\n");
+    let signatures = signature::ALL.iter().filter(|one| one.class == Class::Suspicious).map(|one| one.id);
+    let catalogue = pattern::built_in().protocols();
+    let patterns = catalogue.iter().filter(|one| one.label.class == Class::Suspicious).map(|one| one.label.id);
+    let rules = gapwatch::rule::ALL.iter().filter(|rule| rule.attack.is_some()).map(|rule| rule.id);
+    for id in signatures.chain(patterns).chain(rules) {
+        let family = id.split_once('.').map(|(family, _)| format!("`{family}.*`"));
+        let named = page.contains(&format!("`{id}`")) || family.is_some_and(|family| page.contains(&family));
+        assert!(named, "{id} is not in docs/verdicts.md");
+    }
 }
 
 /// The report of frames, a second apart.

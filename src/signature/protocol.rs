@@ -103,7 +103,9 @@ impl Look {
             Look::Code(read) => read(said).map(|detail| (0, detail)),
             Look::Pattern(pattern) => said.iter().enumerate().find_map(|(index, bytes)| {
                 let captures = pattern.regex()?.captures(bytes)?;
-                let detail = captures.name("detail").map_or_else(String::new, |detail| super::quote(detail.as_bytes()));
+                let detail = captures
+                    .name("detail")
+                    .map_or_else(String::new, |detail| super::quote(detail.as_bytes().trim_ascii()));
                 Some((index, detail))
             }),
         }

@@ -21,9 +21,11 @@ fn said(text: &str) -> (bool, Vec<u8>) {
 }
 
 /// A TLS 1.2 hello, and the server's with a certificate: as recorded for the signatures' own tests.
-fn hello() -> Vec<u8> {
-    let mut body = b"\x03\x030123456789abcdef0123456789abcdef\0\0\x02\xc0\x2b\x01\0\0\x11".to_vec();
-    body.extend(b"\0\0\0\x0d\0\x0b\0\0\x08odd.test");
+fn hello(name: &[u8]) -> Vec<u8> {
+    let mut body = b"\x03\x030123456789abcdef0123456789abcdef\0\0\x02\xc0\x2b\x01\0".to_vec();
+    let name_len = name.len() as u8;
+    body.extend([0, name_len + 9, 0, 0, 0, name_len + 5, 0, name_len + 3, 0, 0, name_len]);
+    body.extend(name);
     let len = body.len() as u8;
     [b"\x16\x03\x01\0", &[len + 4][..], b"\x01\0\0", &[len][..], &body].concat()
 }
@@ -54,7 +56,9 @@ fn signals() -> Vec<Forged> {
     let uname = "Linux meter 6.1.0-18-arm64 #1 SMP Debian 6.1.76-1 aarch64 GNU/Linux\n";
     tape.tcp(CLIENT, server(819), &[asked("uname -a\n"), said(uname)]);
     let tool = include_bytes!("../../src/signature/certificate/tool.bin").to_vec();
-    tape.tcp(CLIENT, server(820), &[(false, hello()), (true, tool)]);
+    tape.tcp(CLIENT, server(820), &[(false, hello(b"odd.test")), (true, tool)]);
+    let onion = hello(b"www.r3ntv5c6pq.com");
+    tape.tcp(CLIENT, server(821), &[(false, onion), (true, b"\x15\x03\x03\0\x02\x02\x28".to_vec())]);
     // A connection that stays for more than an hour.
     let [a, b] =
         tape.middle(CLIENT, server(814), [100, 500], &[(false, vec![1, 2, 3, 250]), (true, vec![4, 5, 6, 251])]);
@@ -79,6 +83,6 @@ fn twins() -> Vec<Forged> {
     tape.tcp(CLIENT, server(818), &[said("NetBox 1.70 ready\r\n"), asked("status\r\n")]);
     tape.tcp(CLIENT, server(819), &[asked("about\n"), said("Linux is a kernel that many people use every day\n")]);
     let lab = include_bytes!("../../src/signature/certificate/example.bin").to_vec();
-    tape.tcp(CLIENT, server(820), &[(false, hello()), (true, lab)]);
+    tape.tcp(CLIENT, server(820), &[(false, hello(b"odd.test")), (true, lab)]);
     tape.0
 }
