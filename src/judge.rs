@@ -246,7 +246,8 @@ fn client_finding(
 /// The best that any conversation came to.
 fn state_of(flows: &[Conversation]) -> State {
     let has = |answer| flows.iter().any(|flow| flow.answer == answer);
-    if flows.iter().any(|flow| flow.has_payload() && (!flow.seen.is_empty() || rpc::speaks(flow))) {
+    let tells = |seen: &Seen| !seen.label.protocol.is_empty() || seen.label.class == Class::Suspicious;
+    if flows.iter().any(|flow| flow.has_payload() && (flow.seen.iter().any(tells) || rpc::speaks(flow))) {
         State::Recognised
     } else if has(Answer::Spoke) {
         State::Unexplained

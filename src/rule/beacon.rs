@@ -62,7 +62,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
             pace.in_words()
         );
         let frames: Vec<Stamp> = flow.from_client.first_payload.into_iter().collect();
-        evidence.push(reason(INSIDE, says, &frames, encrypted::is_unreadable(flow)));
+        evidence.push(reason(INSIDE, says, &frames, encrypted::is_unreadable(flow) || is_short_binary(flow)));
     }
     evidence
 }

@@ -4,7 +4,10 @@ use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Seen, Side, first_frames};
 use crate::signature::shell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Different commands that are more than a hint.
+const MIN_COMMANDS: usize = 3;
 
 pub const ABOUT: About = About {
     id: "content",
@@ -36,11 +39,17 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
             };
             let times = if times == 1 { String::new() } else { format!(", and {} more such", times - 1) };
             let signature = first.label;
+            let different: BTreeSet<&str> = seen.iter().map(|seen| seen.detail.as_str()).collect();
+            // One command is a word; several are somebody who looks around.
+            let weight = match signature.id {
+                id if id == shell::COMMAND.id && different.len() >= MIN_COMMANDS => Weight::MODERATE,
+                _ => signature.weight,
+            };
             let in_login = signature.id.starts_with("shell.") && is_login(flows);
             Some(Evidence {
                 by: signature.id,
                 class: signature.class,
-                weight: if in_login { signature.weight.min(Weight::HINT) } else { signature.weight },
+                weight: if in_login { weight.min(Weight::HINT) } else { weight },
                 says: format!("{what}{times}"),
                 frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
                 attack: signature.attack,
@@ -51,7 +60,11 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 
 /// Whether a Telnet server asked who is there, in every conversation: what a shell says then is what it is for.
 fn is_login(flows: &[Conversation]) -> bool {
-    let asks = |flow: &Conversation| flow.seen.iter().any(|seen| seen.label.id == "telnet.login");
+    // Where the capture cut the server's words, the question may be among what was cut.
+    let asks = |flow: &Conversation| {
+        let cut = flow.from_server.missing_bytes > 0;
+        flow.seen.iter().any(|seen| seen.label.id == "telnet.login" || (cut && seen.label.id == "telnet"))
+    };
     let mut shells = flows.iter().filter(|flow| flow.seen.iter().any(|seen| seen.label.id.starts_with("shell.")));
     shells.all(asks)
 }

@@ -97,6 +97,8 @@ fn is_fruitless(conversation: &Conversation) -> bool {
                 || (conversation.answer != Answer::Connected && client.packets <= MAX_ACK_PROBES);
             conversation.packets() <= MAX_PROBE_PACKETS && probes && (client.payload_packets == 0 || refused)
         }
+        // A sound question in a capture of one direction only is no probe: the answer is missing there.
+        Transport::Udp if !conversation.seen.is_empty() && !conversation.server_heard => false,
         Transport::Udp => conversation.from_client.packets <= MAX_UDP_PROBES,
     }
 }

@@ -286,8 +286,8 @@ pub const PROMPT: Signature = Signature {
 pub const COMMAND: Signature = Signature {
     id: "shell.command",
     protocol: "shell",
-    about: "A message that is one line, and that line a command for looking around in a system. Weak alone: people type such lines \
-into harmless consoles too.",
+    about: "A message that is one line, and that line a command for looking around in a system. A hint alone, moderate for three different ones: \
+people type such lines into harmless consoles too.",
     class: Class::Suspicious,
     weight: Weight::HINT,
     attack: Some("T1059"),
