@@ -1,6 +1,7 @@
 //! An earlier report, and what is new since then: services, clients, protocols, scanners. Reads plain data; opens no file.
 
 use crate::finding::{Finding, Kind};
+use crate::frame::Timestamp;
 use crate::port::Transport;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,31 @@ pub struct SavedFinding {
     /// More than `clients` where the list was cut.
     pub clients_total: usize,
     pub evidence: Vec<SavedEvidence>,
+    #[serde(default)]
+    pub rpc: Vec<SavedProgram>,
+    pub targets: Option<SavedTargets>,
+    /// RFC 3339.
+    last_seen: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedProgram {
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedTargets {
+    pub addresses: Vec<IpAddr>,
+    pub ports: Vec<u16>,
+}
+
+impl SavedFinding {
+    /// The last moment of the finding; `None` where its capture has no times.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        let time: jiff::Timestamp = self.last_seen.as_deref()?.parse().ok()?;
+        u64::try_from(time.as_nanosecond()).ok().map(Timestamp)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

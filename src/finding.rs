@@ -54,6 +54,9 @@ pub struct Finding {
     /// The reasons of the policy's entries that quieted evidence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<String>,
+    /// Whether it would be suspicious without the policy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lifted: bool,
     /// What is new since the baseline.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub new: Vec<String>,
@@ -170,6 +173,7 @@ pub(crate) fn finding(
         state,
         known: None,
         allowed: Vec::new(),
+        lifted: false,
         new: Vec::new(),
         confidence: verdict.confidence,
         what,

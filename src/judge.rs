@@ -9,9 +9,9 @@ use crate::finding::{self, Finding, Kind};
 use crate::flow::{Flow, FlowKey, READ_AGAIN};
 use crate::frame::Timestamp;
 use crate::packet::Endpoint;
-use crate::policy::{Effect, Policy, Subject};
+use crate::policy::{Effect, Policy, Spoken, Subject};
 use crate::port::{Scope, Transport};
-use crate::registry::Registry;
+use crate::registry::{Registry, program};
 use crate::rule::company::Company;
 use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, sweep};
 use crate::signature::pattern;
@@ -154,14 +154,17 @@ fn service_finding(service: Service, flows: &[Conversation], context: Context<'_
     let mut evidence = rule::of_service(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
     let clients = clients(flows);
-    let effect = site.apply(&Subject::of(&service, &clients), flows, state, &mut evidence);
+    let (servers, ports) = ([service.end.address], [service.end.port]);
+    let subject = Subject { servers: &servers, transport: service.transport, ports: &ports, clients: &clients };
+    let (effect, lifted) = site.apply(&subject, flows, state, &mut evidence);
     let verdict = Verdict::from_evidence(evidence);
     let (protocol, what) = describe(&service, flows, &calls, &verdict, state, context);
     let what = effect.known.as_ref().map_or(what.clone(), |name| format!("{name}: {what}"));
-    let state = if effect.known.is_some() { State::Acknowledged } else { state };
+    let acknowledged = effect.known.is_some() && verdict.class != Class::Suspicious;
+    let state = if acknowledged { State::Acknowledged } else { state };
     let (kind, address) = (Kind::Service, service.end.address);
     let finding = finding::finding(kind, service, address, verdict, protocol, what, state, &calls, flows, site.span);
-    Finding { known: effect.known, allowed: effect.allowed, ..finding }
+    Finding { known: effect.known, allowed: effect.allowed, lifted, ..finding }
 }
 
 /// What the site says of it, and when the capture was made.
@@ -172,21 +175,47 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// Applies the policy; whether that took a verdict of suspicious away is told beside.
     fn apply(
         self,
         subject: &Subject<'_>,
         flows: &[Conversation],
         state: State,
         evidence: &mut Vec<Evidence>,
-    ) -> Effect {
-        let Some(policy) = self.policy else { return Effect::default() };
-        let protocols = |flow: &Conversation| -> BTreeSet<&str> {
-            let seen = flow.seen.iter().map(|seen| seen.label.protocol).filter(|protocol| !protocol.is_empty());
-            seen.chain(rpc::speaks(flow).then_some("onc-rpc")).collect()
-        };
-        let spoken: Vec<BTreeSet<&str>> = flows.iter().map(protocols).filter(|spoken| !spoken.is_empty()).collect();
-        policy.apply(subject, &spoken, state == State::Unexplained, self.span.map(|(_, last)| last), evidence)
+    ) -> (Effect, bool) {
+        let Some(policy) = self.policy else { return (Effect::default(), false) };
+        let before = Verdict::from_evidence(evidence.clone()).class;
+        let spoken: Vec<Spoken<'_>> = flows.iter().map(spoken).filter(|spoken| !spoken.protocols.is_empty()).collect();
+        let at =
+            flows.iter().filter_map(Conversation::last).map(|stamp| stamp.time).filter(|time| time.is_known()).max();
+        let effect = policy.apply(subject, &spoken, state == State::Unexplained, at, evidence);
+        let lifted = before == Class::Suspicious && Verdict::from_evidence(evidence.clone()).class != before;
+        (effect, lifted)
     }
+}
+
+/// What the server speaks; what clients try says nothing of it. RPC also by the names of its programs.
+fn spoken<'a>(flow: &'a Conversation<'_>) -> Spoken<'a> {
+    let of = |side: Side| flow.seen.iter().filter(move |seen| seen.from == side && !seen.label.protocol.is_empty());
+    // Some protocols are told by the client's side alone; they count where the server said nothing else.
+    let mut seen: Vec<&Seen> = of(Side::Server).collect();
+    if seen.is_empty() && flow.from_server.payload_packets > 0 {
+        seen.extend(of(Side::Client));
+    }
+    let mut spoken = Spoken {
+        protocols: seen.iter().map(|seen| seen.label.protocol).collect(),
+        frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
+    };
+    if rpc::speaks(flow) {
+        spoken.protocols.insert("onc-rpc");
+        let calls = flow.from_client.remote_calls.as_deref();
+        let programs = calls.into_iter().flat_map(|calls| calls.procedures.iter());
+        spoken.protocols.extend(
+            programs.filter_map(|(named, _)| program::find(named.program, named.version).map(|known| known.name)),
+        );
+        spoken.frames = first_frames(flow.from_client.first_payload.or(flow.from_server.first_payload));
+    }
+    spoken
 }
 
 fn clients(flows: &[Conversation]) -> Vec<IpAddr> {
@@ -197,10 +226,11 @@ fn clients(flows: &[Conversation]) -> Vec<IpAddr> {
 /// A source that touched many services.
 fn scanner_finding(scanner: &sweep::Scanner, what: String, mut evidence: Vec<Evidence>, site: Site<'_>) -> Finding {
     let transport = scanner.probes[0].key.transport;
-    let subject = Subject { server: None, transport, port: None, clients: &[scanner.address] };
-    let effect = site.apply(&subject, &[], State::Unanswered, &mut evidence);
-    let verdict = Verdict::from_evidence(evidence);
     let targets = scanner.targets();
+    let subject =
+        Subject { servers: &targets.addresses, transport, ports: &targets.ports, clients: &[scanner.address] };
+    let (effect, lifted) = site.apply(&subject, &[], State::Unanswered, &mut evidence);
+    let verdict = Verdict::from_evidence(evidence);
     let state = if targets.open.is_empty() { State::Unanswered } else { State::NoPayload };
     let service = scanner.probes[0].service();
     let mut finding = finding::finding(
@@ -216,6 +246,7 @@ fn scanner_finding(scanner: &sweep::Scanner, what: String, mut evidence: Vec<Evi
         site.span,
     );
     finding.allowed = effect.allowed;
+    finding.lifted = lifted;
     finding.targets = Some(targets);
     finding
 }
@@ -232,7 +263,9 @@ fn client_finding(
     let calls = rpc::sum(flows);
     let mut evidence = rule::of_client(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
-    let effect = site.apply(&Subject::of(&service, &[client]), flows, state, &mut evidence);
+    let (servers, ports, clients) = ([service.end.address], [service.end.port], [client]);
+    let subject = Subject { servers: &servers, transport: service.transport, ports: &ports, clients: &clients };
+    let (effect, lifted) = site.apply(&subject, flows, state, &mut evidence);
     let verdict = Verdict::from_evidence(evidence);
     let (protocol, what) = describe(&service, flows, &calls, &verdict, state, context);
     let name = context.registry.name(service.transport, service.end.port);
@@ -240,7 +273,7 @@ fn client_finding(
     let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);
     let kind = Kind::Client;
     let finding = finding::finding(kind, service, client, verdict, protocol, what, state, &calls, flows, site.span);
-    Finding { known: effect.known, allowed: effect.allowed, ..finding }
+    Finding { known: effect.known, allowed: effect.allowed, lifted, ..finding }
 }
 
 /// The best that any conversation came to.

@@ -2,8 +2,7 @@
 //! and changes no evidence without saying so; opens no file and knows no clock but that of the packets.
 
 use crate::class::{Class, Evidence, Weight};
-use crate::conversation::Service;
-use crate::frame::Timestamp;
+use crate::frame::{FrameRef, Timestamp};
 use crate::port::Transport;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -14,8 +13,8 @@ use thiserror::Error;
 /// What is wrong with a policy: which entry, and why.
 #[derive(Debug, Error)]
 pub enum BadPolicy {
-    #[error("not TOML as a policy is written: {0}")]
-    Text(String),
+    #[error("line {line} is no TOML as a policy is written: {reason}")]
+    Text { line: usize, reason: String },
     #[error("[[{table}]] {number}: {reason}")]
     Entry { table: &'static str, number: usize, reason: String },
 }
@@ -58,35 +57,27 @@ pub struct Place {
     pub expires: Option<(String, Timestamp)>,
 }
 
-/// What an entry is held against: a service, or a scanner, which has no port.
+/// What an entry is held against: a service with its clients, or a scanner with all that it touched. Where an entry names
+/// servers, ports or clients, all of the subject's must be among them.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    pub server: Option<IpAddr>,
+    pub servers: &'a [IpAddr],
     pub transport: Transport,
-    pub port: Option<u16>,
-    /// All of them must be covered where an entry names clients.
+    pub ports: &'a [u16],
     pub clients: &'a [IpAddr],
-}
-
-impl<'a> Subject<'a> {
-    #[must_use]
-    pub fn of(service: &Service, clients: &'a [IpAddr]) -> Self {
-        let Service { end, transport, .. } = *service;
-        Subject { server: Some(end.address), transport, port: Some(end.port), clients }
-    }
 }
 
 impl Place {
     #[must_use]
     pub fn covers(&self, subject: &Subject<'_>) -> bool {
-        let within = |nets: &[IpNet], address: &IpAddr| nets.iter().any(|net| net.contains(address));
-        let server = self.servers.is_empty() || subject.server.is_some_and(|server| within(&self.servers, &server));
-        let clients = self.clients.is_empty()
-            || (!subject.clients.is_empty() && subject.clients.iter().all(|client| within(&self.clients, client)));
+        let within = |nets: &[IpNet], addresses: &[IpAddr]| {
+            let inside = |address: &IpAddr| nets.iter().any(|net| net.contains(&address.to_canonical()));
+            nets.is_empty() || (!addresses.is_empty() && addresses.iter().all(inside))
+        };
         let transport = self.transport.is_none_or(|transport| transport == subject.transport);
-        let port = self.ports.is_empty()
-            || subject.port.is_some_and(|port| self.ports.iter().any(|(first, last)| (*first..=*last).contains(&port)));
-        server && clients && transport && port
+        let inside = |port: &u16| self.ports.iter().any(|(first, last)| (*first..=*last).contains(port));
+        let ports = self.ports.is_empty() || (!subject.ports.is_empty() && subject.ports.iter().all(inside));
+        within(&self.servers, subject.servers) && within(&self.clients, subject.clients) && transport && ports
     }
 
     /// Whether it has ended at a moment of the capture.
@@ -94,6 +85,13 @@ impl Place {
     pub fn has_expired(&self, at: Option<Timestamp>) -> bool {
         self.expires.as_ref().zip(at).is_some_and(|((_, end), at)| at >= *end)
     }
+}
+
+/// What the server's side of a conversation speaks: the names that fit, and where that was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Spoken<'a> {
+    pub protocols: BTreeSet<&'a str>,
+    pub frames: Vec<FrameRef>,
 }
 
 /// What a policy did to a finding.
@@ -111,7 +109,10 @@ impl Policy {
     /// # Errors
     /// The text is no TOML, or an entry does not say what it must.
     pub fn read(text: &str) -> Result<Self, BadPolicy> {
-        let file: File = toml::from_str(text).map_err(|error| BadPolicy::Text(error.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|error| {
+            let (line, reason) = crate::words::toml_fault(text, &error);
+            BadPolicy::Text { line, reason }
+        })?;
         let bad = |table, number| move |reason| BadPolicy::Entry { table, number, reason };
         let services =
             file.service.into_iter().zip(1..).map(|(entry, number)| entry.known().map_err(bad("service", number)));
@@ -121,34 +122,38 @@ impl Policy {
     }
 
     /// Applies the entries to the evidence of a finding. `spoken` are the protocols of each of its conversations in which
-    /// any was recognised; `unexplained`: payload was exchanged that nobody knows; `at`: the last moment of the capture.
+    /// any was told, the first frames with it; `unexplained`: payload was exchanged that nobody knows; `at`: the last moment of
+    /// the finding. Of several entries that cover it the first that has not ended counts.
     #[must_use]
     pub fn apply(
         &self,
         subject: &Subject<'_>,
-        spoken: &[BTreeSet<&str>],
+        spoken: &[Spoken<'_>],
         unexplained: bool,
         at: Option<Timestamp>,
         evidence: &mut Vec<Evidence>,
     ) -> Effect {
         let mut effect = Effect::default();
-        if let Some(known) = self.services.iter().find(|known| known.place.covers(subject)) {
+        if let Some(known) = self.known(subject, at) {
             let says = known.describe();
             let expected = known.protocol.as_str();
-            let other = spoken.iter().find(|spoken| !expected.is_empty() && !spoken.contains(expected));
+            let other = spoken.iter().find(|spoken| !expected.is_empty() && !spoken.protocols.contains(expected));
             if known.place.has_expired(at) {
                 let end = known.place.expires.as_ref().map_or("", |(day, _)| day);
                 evidence.push(note(EXPIRED, format!("{says}; the entry ended on {end}")));
             } else if let Some(other) = other {
-                let names: Vec<&str> = other.iter().copied().collect();
+                let names: Vec<&str> = other.protocols.iter().copied().collect();
                 let says = format!("{says} is expected to speak {expected}, and speaks {}", names.join(" and "));
-                evidence.push(changed(Weight::STRONG, says, evidence));
+                evidence.push(changed(Weight::STRONG, says, other.frames.clone()));
             } else if unexplained && !expected.is_empty() && spoken.is_empty() {
                 let says = format!("{says} is expected to speak {expected}, and speaks something unexplained");
-                evidence.push(changed(Weight::MODERATE, says, evidence));
+                let frames =
+                    evidence.iter().find(|reason| !reason.frames.is_empty()).map(|reason| reason.frames.clone());
+                evidence.push(changed(Weight::MODERATE, says, frames.unwrap_or_default()));
             } else {
                 for reason in evidence.iter_mut().filter(|reason| reason.class == Class::Suspicious) {
-                    if reason.weight > Weight::NOTE && reason.weight < Weight::MODERATE {
+                    let statistical = STATISTICAL.contains(&reason.by);
+                    if reason.weight > Weight::NOTE && (reason.weight < Weight::MODERATE || statistical) {
                         quiet(reason, &format!("known service {}", known.name));
                         effect.quieted += 1;
                     }
@@ -176,6 +181,15 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The entry that holds for a service: the first that covers it and has not ended, or else the first that has.
+    #[must_use]
+    pub fn known(&self, subject: &Subject<'_>, at: Option<Timestamp>) -> Option<&Known> {
+        let covering = || self.services.iter().filter(|known| known.place.covers(subject));
+        covering().find(|known| !known.place.has_expired(at)).or_else(|| covering().next())
+    }
+}
+
 impl Known {
     fn describe(&self) -> String {
         let owner = if self.owner.is_empty() { String::new() } else { format!(" of {}", self.owner) };
@@ -191,10 +205,11 @@ fn note(by: &'static str, says: String) -> Evidence {
     Evidence { by, class: Class::Custom, weight: Weight::NOTE, says, frames: Vec::new(), attack: None }
 }
 
-fn changed(weight: Weight, says: String, evidence: &[Evidence]) -> Evidence {
-    // Where the other protocol was seen.
-    let frames = evidence.iter().filter(|reason| !reason.frames.is_empty()).max_by_key(|reason| reason.weight);
-    let frames = frames.map(|reason| reason.frames.clone()).unwrap_or_default();
+/// Timing, size and unreadable bytes, which a service that the site knows may have.
+pub const STATISTICAL: [&str; 7] =
+    ["encrypted-start", "entropy", "beacon", "beacon.inside", "push", "long-connection", "spread"];
+
+fn changed(weight: Weight, says: String, frames: Vec<FrameRef>) -> Evidence {
     Evidence { by: CHANGED, class: Class::Suspicious, weight, says, frames, attack: Some("T1036") }
 }
 
@@ -319,7 +334,7 @@ fn place(
 
 fn nets(entries: Option<Several<String>>) -> Result<Vec<IpNet>, String> {
     let net = |text: String| {
-        let host = text.parse::<IpAddr>().map(IpNet::from);
+        let host = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
         host.or_else(|_| text.parse::<IpNet>())
             .map_err(|_| format!("“{text}” is no address and no network in CIDR notation"))
     };
@@ -371,7 +386,8 @@ client = "10.0.0.9"
 "#;
 
     fn subject(server: &str, port: u16, clients: &'static [IpAddr]) -> Subject<'static> {
-        Subject { server: server.parse().ok(), transport: Transport::Tcp, port: Some(port), clients }
+        let server: IpAddr = server.parse().expect("an address");
+        Subject { servers: vec![server].leak(), transport: Transport::Tcp, ports: vec![port].leak(), clients }
     }
 
     fn hint(by: &'static str) -> Evidence {
@@ -394,16 +410,17 @@ client = "10.0.0.9"
                 .ok()
                 .map(|time: jiff::Timestamp| Timestamp(u64::try_from(time.as_nanosecond()).expect("after 1970")))
         };
-        let run = |server: &str, spoken: &[BTreeSet<&str>], year: &str| {
+        let run = |server: &str, spoken: &[Spoken<'_>], year: &str| {
             let mut evidence = vec![hint("odd-port")];
             let effect = policy.apply(&subject(server, 815, &[]), spoken, spoken.is_empty(), at(year), &mut evidence);
             (effect, evidence)
         };
-        let redis = [BTreeSet::from(["redis"])];
+        let speaks = |protocol| [Spoken { protocols: BTreeSet::from([protocol]), frames: Vec::new() }];
+        let redis = speaks("redis");
         let (effect, evidence) = run("10.1.2.3", &redis, "2026");
         assert_eq!((effect.known.as_deref(), effect.quieted), (Some("historian"), 1));
         assert!(evidence.iter().any(|reason| reason.by == KNOWN) && evidence[0].weight == Weight::NOTE);
-        let (effect, evidence) = run("10.1.2.3", &[BTreeSet::from(["ssh"])], "2026");
+        let (effect, evidence) = run("10.1.2.3", &speaks("ssh"), "2026");
         assert!(effect.known.is_none() && evidence.iter().any(|reason| reason.by == CHANGED));
         let (_, evidence) = run("10.1.2.3", &[], "2026");
         assert!(evidence.iter().any(|reason| reason.by == CHANGED && reason.weight == Weight::MODERATE));

@@ -149,6 +149,7 @@ pub fn of_service(service: &Service, flows: &[Conversation], calls: &rpc::Sum, c
         evidence.extend(beacon::evidence(flows));
         evidence.extend(transfer::evidence(flows));
         evidence.extend(context.company.evidence(service));
+        encrypted::bound(&mut evidence);
     }
     evidence.extend(flood::evidence(flows));
     evidence.extend(lore::evidence(service));

@@ -112,6 +112,7 @@ pub const ALL: &[&Signature] = &[
     &shell::ACCOUNTS,
     &shell::BANNER,
     &shell::PROMPT,
+    &shell::BARE_PROMPT,
     &shell::COMMAND,
     &executable::IMAGE,
     &executable::SCRIPT,

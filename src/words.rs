@@ -17,6 +17,14 @@ pub fn count_u64(number: u64, noun: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { noun } else { &plural })
 }
 
+/// The line of a fault in TOML, and what is wrong, on one line.
+#[must_use]
+pub fn toml_fault(text: &str, error: &toml::de::Error) -> (usize, String) {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = 1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
+    (line, error.message().replace('\n', " "))
+}
+
 /// `1,234,567`.
 #[must_use]
 pub fn thousands(number: u64) -> String {

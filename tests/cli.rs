@@ -489,7 +489,7 @@ fn a_policy_is_checked_before_it_is_used() {
     for (text, wanted) in [
         ("[[allow]]\nreason = 'a'\nevidence = 'swep'\nport = 1\n", "no evidence has the id “swep”"),
         ("[[service]]\nname = 'a'\n", "[[service]] 1: `port` is missing"),
-        ("[[service]\n", "not TOML"),
+        ("[[service]\n", "line 1 is no TOML"),
         ("[[service]]\nname = 'a'\nport = 1\ncolour = 1\n", "colour"),
     ] {
         world.write("bad.toml", text.as_bytes());
@@ -546,4 +546,50 @@ fn a_baseline_marks_what_is_new() {
     world.write("bad.json", b"{\"schema\":\"other/1\",\"findings\":[]}");
     let output = world.run(&["--baseline", "bad.json", "in"]);
     assert!(status(&output) == 2 && stderr(&output).contains("other/1"), "{}", stderr(&output));
+}
+
+#[test]
+fn of_several_entries_the_one_that_has_not_ended_holds() {
+    let world = World::new();
+    world.write("redis.pcap", &fixture("redis-722.pcap"));
+    let entry = |name: &str, expires: &str, protocol: &str| {
+        format!("[[service]]\nname = '{name}'\nport = 722\nprotocol = '{protocol}'\nexpires = {expires}\n")
+    };
+    world.write(
+        "site.toml",
+        [entry("old", "2020-01-01", "redis"), entry("new", "2099-01-01", "redis")].concat().as_bytes(),
+    );
+    let report = world.run(&["--policy", "site.toml", "-f", "json", "redis.pcap"]);
+    assert_eq!(finding(&json(&report), Some(722))["known"].as_str(), Some("new"));
+    world.write("report.json", &report.stdout);
+    let story = stdout(&world.run(&["policy", "check", "site.toml", "report.json"]));
+    assert!(story.contains("the entry had ended") && story.contains("722/tcp: known"), "{story}");
+    world.write("old.toml", entry("old", "2020-01-01", "redis").as_bytes());
+    let report = json(&world.run(&["--policy", "old.toml", "-f", "json", "redis.pcap"]));
+    assert!(ids(finding(&report, Some(722))).contains(&"policy.expired"));
+    // A name that nothing has is a slip.
+    world.write("slip.toml", entry("a", "2099-01-01", "Redis").as_bytes());
+    let output = world.run(&["--policy", "slip.toml", "redis.pcap"]);
+    assert!(status(&output) == 2 && stderr(&output).contains("redis is meant"), "{}", stderr(&output));
+}
+
+/// A user's file cannot speak in the name of the house, nor to the terminal.
+#[test]
+fn users_signatures_take_no_names_and_no_techniques_that_are_none() {
+    let world = World::new();
+    world.write("meter.pcap", &fixture("custom-udp-930.pcap"));
+    let examples = "client = 'meter'\nhits = [{ client = 'meter' }]\nmisses = [{ client = 'm' }]\n";
+    let entry = |id: &str, more: &str| {
+        format!("[[pattern]]\nid = '{id}'\nprotocol = 'a'\nabout = 'a'\ntransport = 'udp'\n{more}{examples}")
+    };
+    for (text, wanted) in [
+        (entry("shell.prompt", ""), "the id is taken"),
+        (entry("beacon", ""), "that of a rule"),
+        (entry("a", "attack = \"T1\\u001b[31m\"\n"), "MITRE"),
+        (entry("a", "attack = 'T12345'\n"), "MITRE"),
+    ] {
+        world.write("bad.toml", text.as_bytes());
+        let output = world.run(&["--signatures", "bad.toml", "meter.pcap"]);
+        assert!(status(&output) == 2 && stderr(&output).contains(wanted), "{text}{}", stderr(&output));
+    }
 }

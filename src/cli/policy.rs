@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
@@ -27,12 +28,9 @@ enum Verb {
 impl PolicyArgs {
     pub fn run(&self) -> anyhow::Result<Status> {
         let Verb::Check { file, report } = &self.verb;
-        let policy = site::read_policy(file)?;
+        let policy = site::read_policy(file, None)?;
         let findings = match report {
-            Some(path) => {
-                let saved = site::read_report(path).with_context(|| format!("report {}", path.display()))?;
-                Some(saved.findings)
-            }
+            Some(path) => Some(site::read_report(path).with_context(|| format!("report {}", path.display()))?.findings),
             None => None,
         };
         io::stdout().lock().write_all(story(&policy, findings.as_deref()).as_bytes())?;
@@ -60,7 +58,17 @@ fn story(policy: &Policy, findings: Option<&[SavedFinding]>) -> String {
         );
         let services = |finding: &&SavedFinding| finding.kind == Kind::Service && covers(&known.place, finding);
         list(&mut text, findings, services, |finding| {
-            if known.protocol.is_empty() || known.protocol == finding.protocol {
+            let holds = with_subject(finding, |subject| {
+                policy.known(subject, finding.last_seen()).is_some_and(|other| std::ptr::eq(other, known))
+            });
+            if known.place.has_expired(finding.last_seen()) {
+                return "covered, but the entry had ended".to_owned();
+            }
+            if !holds {
+                return "covered, but an entry above holds".to_owned();
+            }
+            let program = finding.rpc.iter().any(|program| program.name == known.protocol);
+            if program || known.protocol.is_empty() || known.protocol == finding.protocol {
                 "known".to_owned()
             } else {
                 let speaks = if finding.protocol.is_empty() { "something unexplained" } else { &finding.protocol };
@@ -82,7 +90,12 @@ fn story(policy: &Policy, findings: Option<&[SavedFinding]>) -> String {
             counting.map(|reason| reason.by.clone()).filter(|id| allowed.evidence.contains(id)).collect()
         };
         let touched = |finding: &&SavedFinding| covers(&allowed.place, finding) && !quiets(finding).is_empty();
-        list(&mut text, findings, touched, |finding| format!("quiets {}", quiets(finding).join(", ")));
+        list(&mut text, findings, touched, |finding| {
+            if allowed.place.has_expired(finding.last_seen()) {
+                return "covered, but the entry had ended".to_owned();
+            }
+            format!("quiets {}", quiets(finding).join(", "))
+        });
     }
     text
 }
@@ -105,15 +118,22 @@ fn list(
 }
 
 fn covers(place: &Place, finding: &SavedFinding) -> bool {
-    let server = match finding.kind {
-        Kind::Service => Some(finding.address),
-        Kind::Client => finding.server,
-        Kind::Scanner => None,
-    };
-    let scanner = [finding.address];
-    let clients = if finding.kind == Kind::Service { &finding.clients[..] } else { &scanner };
-    let port = finding.port.filter(|_| finding.kind != Kind::Scanner);
-    place.covers(&Subject { server, transport: finding.transport, port, clients })
+    with_subject(finding, |subject| place.covers(subject))
+}
+
+/// The finding as a policy sees it.
+fn with_subject<T>(finding: &SavedFinding, then: impl FnOnce(&Subject<'_>) -> T) -> T {
+    let (address, port) = ([finding.address], finding.port.into_iter().collect::<Vec<u16>>());
+    let server: Vec<IpAddr> = finding.server.into_iter().collect();
+    let transport = finding.transport;
+    match (finding.kind, &finding.targets) {
+        (Kind::Service, _) => then(&Subject { servers: &address, transport, ports: &port, clients: &finding.clients }),
+        (Kind::Client, _) => then(&Subject { servers: &server, transport, ports: &port, clients: &address }),
+        (Kind::Scanner, Some(targets)) => {
+            then(&Subject { servers: &targets.addresses, transport, ports: &targets.ports, clients: &address })
+        }
+        (Kind::Scanner, None) => then(&Subject { servers: &[], transport, ports: &[], clients: &address }),
+    }
 }
 
 fn where_and_when(place: &Place) -> String {

@@ -104,8 +104,8 @@ impl Read {
             bail!("no input: name captures or folders, or `-` for standard input");
         }
         let registry = self.common.registry()?;
-        let policy = self.site.policy()?;
         let catalogue = self.site.catalogue()?;
+        let policy = self.site.policy(catalogue.as_ref())?;
         let baseline = self.site.baseline()?;
         let outputs = self.open_outputs()?;
         let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();

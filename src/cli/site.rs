@@ -2,6 +2,7 @@
 
 use crate::baseline::{Baseline, Saved};
 use crate::policy::Policy;
+use crate::registry::program;
 use crate::rule;
 use crate::signature;
 use crate::signature::pattern;
@@ -28,7 +29,7 @@ pub struct Site {
 
 impl Site {
     /// The policy named, or the one that lies where policies are looked for.
-    pub fn policy(&self) -> anyhow::Result<Option<(PathBuf, Policy)>> {
+    pub fn policy(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(PathBuf, Policy)>> {
         let path = match &self.policy {
             Some(path) if path.as_os_str() == "none" => return Ok(None),
             Some(path) => path.clone(),
@@ -37,7 +38,7 @@ impl Site {
                 None => return Ok(None),
             },
         };
-        read_policy(&path).map(|policy| Some((path, policy)))
+        read_policy(&path, catalogue).map(|policy| Some((path, policy)))
     }
 
     /// The protocols of the house with the user's own.
@@ -50,6 +51,10 @@ impl Site {
             let text = fs::read_to_string(path).with_context(|| format!("signatures {}", path.display()))?;
             // Each by itself first, so that an error names its file.
             pattern::catalogue(&[&text]).with_context(|| format!("signatures {}", path.display()))?;
+            let own = pattern::read(&text).unwrap_or_default();
+            if let Some(taken) = own.iter().find(|own| rule::ALL.iter().any(|rule| rule.id == own.label.id)) {
+                bail!("signatures {}: the id `{}` is that of a rule", path.display(), taken.label.id);
+            }
             texts.push(text);
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -75,13 +80,29 @@ fn places() -> Vec<PathBuf> {
 }
 
 /// Reads a policy; an id that no evidence has is an error as well, because it would quiet nothing.
-pub fn read_policy(path: &Path) -> anyhow::Result<Policy> {
+/// So is a protocol that no signature has.
+pub fn read_policy(path: &Path, catalogue: Option<&Catalogue>) -> anyhow::Result<Policy> {
+    let catalogue = catalogue.unwrap_or_else(|| pattern::built_in());
     let text = fs::read_to_string(path).with_context(|| format!("policy {}", path.display()))?;
     let policy = Policy::read(&text).with_context(|| format!("policy {}", path.display()))?;
     for (allowed, number) in policy.allowed.iter().zip(1..) {
-        if let Some(id) = allowed.evidence.iter().find(|id| !is_known(id)) {
+        if let Some(id) = allowed.evidence.iter().find(|id| !is_known(id, catalogue)) {
             bail!(
                 "policy {}: [[allow]] {number}: no evidence has the id “{id}”; `gapwatch explain all` lists them",
+                path.display()
+            );
+        }
+    }
+    let programs = || program::all().map(|program| program.name);
+    let protocols = || catalogue.protocols().iter().map(|protocol| protocol.label.protocol);
+    let others = || signature::ALL.iter().map(|signature| signature.protocol).chain(["onc-rpc"]);
+    for (known, number) in policy.services.iter().zip(1..).filter(|(known, _)| !known.protocol.is_empty()) {
+        let wanted = known.protocol.as_str();
+        if !protocols().chain(others()).chain(programs()).any(|name| name == wanted) {
+            let near = protocols().chain(others()).chain(programs()).find(|name| name.eq_ignore_ascii_case(wanted));
+            let near = near.map_or_else(String::new, |name| format!("; {name} is meant, perhaps"));
+            bail!(
+                "policy {}: [[service]] {number}: no protocol and no RPC program is called “{wanted}”{near}",
                 path.display()
             );
         }
@@ -89,10 +110,10 @@ pub fn read_policy(path: &Path) -> anyhow::Result<Policy> {
     Ok(policy)
 }
 
-fn is_known(id: &str) -> bool {
+fn is_known(id: &str, catalogue: &Catalogue) -> bool {
     rule::ALL.iter().any(|rule| rule.id == id)
         || signature::ALL.iter().any(|signature| signature.id == id)
-        || pattern::built_in().protocols().iter().any(|protocol| protocol.label.id == id)
+        || catalogue.protocols().iter().any(|protocol| protocol.label.id == id)
 }
 
 /// Reads what is compared of a report.

@@ -91,7 +91,7 @@ pub fn conclusion(report: &Report) -> String {
 
 /// Whether the policy allows what would have made it suspicious: it is counted then, and listed when asked for.
 fn is_folded(finding: &Finding) -> bool {
-    !finding.allowed.is_empty() && finding.class != Class::Suspicious
+    finding.lifted && !finding.allowed.is_empty()
 }
 
 fn style_of(class: Class) -> Style {
@@ -258,7 +258,7 @@ impl Page<'_> {
     }
 
     fn reason(&self, reason: &Evidence) -> String {
-        let attack = reason.attack.map_or_else(String::new, |id| format!(" [{id}]"));
+        let attack = reason.attack.map_or_else(String::new, |id| format!(" [{}]", safe::text(id)));
         let frames =
             if reason.frames.is_empty() { String::new() } else { format!(" — {}", self.frames(&reason.frames)) };
         format!("{} {:>3}  {}: {}{attack}{frames}", reason.class, reason.weight.0, reason.by, safe::text(&reason.says))

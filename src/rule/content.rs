@@ -4,7 +4,7 @@ use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Seen, Side, first_frames};
 use crate::signature::shell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Different commands that are more than a hint.
 const MIN_COMMANDS: usize = 3;
@@ -17,62 +17,133 @@ pub const ABOUT: About = About {
 
 /// One reason for each signature of content, with its first quotation and how often it was seen.
 pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
-    let mut by_signature: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
-    for seen in flows.iter().flat_map(|flow| &flow.seen) {
-        if is_suspicious(seen) || is_note(seen) {
-            by_signature.entry(seen.label.id).or_default().push(seen);
+    let mut by_signature: BTreeMap<&str, Vec<(&Conversation, &Seen)>> = BTreeMap::new();
+    for flow in flows {
+        for seen in flow.seen.iter().filter(|seen| is_suspicious(seen) || is_note(seen)) {
+            by_signature.entry(seen.label.id).or_default().push((flow, seen));
         }
     }
     by_signature
         .into_values()
         .filter_map(|mut seen| {
-            seen.sort_by(|a, b| (a.first, &a.detail).cmp(&(b.first, &b.detail)));
-            let first = *seen.first()?;
-            let times: u64 = seen.iter().map(|seen| seen.count).sum();
-            let from = side(first.from);
-            let what = if is_note(first) {
-                format!("{from} sent {}", first.detail)
-            } else if first.detail.is_empty() {
-                format!("{from} speaks as {} does", first.label.protocol)
-            } else {
-                format!("{from} sent “{}”", first.detail)
-            };
-            let times = if times == 1 { String::new() } else { format!(", and {} more such", times - 1) };
+            seen.sort_by(|(_, a), (_, b)| (a.first, &a.detail).cmp(&(b.first, &b.detail)));
+            let (_, first) = *seen.first()?;
+            let times: u64 = seen.iter().map(|(_, seen)| seen.count).sum();
+            let more = if times == 1 { String::new() } else { format!(", and {} more such", times - 1) };
+            let (weight, but) =
+                seen.iter().map(|(flow, seen)| weigh(flow, seen, flows)).max_by_key(|(weight, _)| *weight)?;
+            let but = if but.is_empty() { String::new() } else { format!(" ({but})") };
             let signature = first.label;
-            let different: BTreeSet<&str> = seen.iter().map(|seen| seen.detail.as_str()).collect();
-            // One command is a word; several are somebody who looks around.
-            let weight = match signature.id {
-                id if id == shell::COMMAND.id && different.len() >= MIN_COMMANDS => Weight::MODERATE,
-                _ => signature.weight,
-            };
-            let in_login = signature.id.starts_with("shell.") && is_login(flows);
             Some(Evidence {
                 by: signature.id,
                 class: signature.class,
-                weight: if in_login { weight.min(Weight::HINT) } else { weight },
-                says: format!("{what}{times}"),
-                frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
+                weight,
+                says: format!("{}{more}{but}", says(first)),
+                frames: first_frames(seen.iter().filter_map(|(_, seen)| seen.first)),
                 attack: signature.attack,
             })
         })
         .collect()
 }
 
-/// Whether a Telnet server asked who is there, in every conversation: what a shell says then is what it is for.
-fn is_login(flows: &[Conversation]) -> bool {
+/// What a side said, in words.
+fn says(seen: &Seen) -> String {
+    let from = side(seen.from);
+    match (seen.label.id.split('.').next(), seen.detail.is_empty()) {
+        (_, true) => format!("{from} speaks as {} does", seen.label.protocol),
+        (Some("executable" | "credential"), _) => format!("{from} sent {}", seen.detail),
+        (Some("shell"), _) => format!("{from} sent “{}”", seen.detail),
+        _ => format!("{from}: {}", seen.detail),
+    }
+}
+
+/// How much a sighting counts where it was seen, and why less than its signature says.
+fn weigh(flow: &Conversation, seen: &Seen, flows: &[Conversation]) -> (Weight, &'static str) {
+    let signature = seen.label;
+    let shell = signature.id.starts_with("shell.");
+    let program = signature.id.starts_with("executable.");
+    if shell && is_login(flow) {
+        return (signature.weight.min(Weight::HINT), "behind a login, which is for that");
+    }
+    if (shell || program) && is_framed(flow, program) {
+        return (signature.weight.min(Weight::HINT), "as content of a known protocol");
+    }
+    // What a shell prints answers what was typed into it; what nobody asked for is text about it.
+    let other = if seen.from == Side::Client { &flow.from_server } else { &flow.from_client };
+    let spoke = other.payload_packets > 0;
+    let asked = other.first_payload.zip(seen.first).is_some_and(|(asked, printed)| asked < printed);
+    if [&shell::IDENTITY, &shell::ACCOUNTS, &shell::SYSTEM].iter().any(|one| one.id == signature.id) && !asked {
+        return (signature.weight.min(Weight::MODERATE), "unasked");
+    }
+    let of = |id: &str| flow.seen.iter().filter(|seen| seen.label.id == id).collect::<Vec<_>>();
+    match signature.id {
+        // One command is a word; several are somebody who looks around.
+        id if id == shell::COMMAND.id && of(id).len() >= MIN_COMMANDS => (Weight::MODERATE, ""),
+        id if id == shell::PROMPT.id => {
+            let times: u64 = flows
+                .iter()
+                .flat_map(|flow| &flow.seen)
+                .filter(|seen| seen.label.id == id)
+                .map(|seen| seen.count)
+                .sum();
+            if times >= MIN_PROMPTS { (signature.weight, "") } else { (Weight::MODERATE, "once") }
+        }
+        id if id == shell::BARE_PROMPT.id => {
+            let times: u64 = of(id).iter().filter(|other| other.from == seen.from).map(|seen| seen.count).sum();
+            let typed = of(shell::COMMAND.id).iter().any(|typed| typed.from != seen.from);
+            // A mark alone, or a path with one: consoles of devices put their name there.
+            let plain = seen.detail.starts_with(['$', '#', '%', '/', '~']) && spoke;
+            match (times >= MIN_PROMPTS, typed, plain) {
+                (true, true, _) => (Weight::STRONG, ""),
+                (true, false, true) => (Weight::MODERATE, ""),
+                _ => (signature.weight, ""),
+            }
+        }
+        _ => (signature.weight, ""),
+    }
+}
+
+/// Prompts that are no accident.
+const MIN_PROMPTS: u64 = 2;
+
+/// Whether a server asked who is there, or the protocol is one of remote consoles: what a shell says is what it is for.
+fn is_login(flow: &Conversation) -> bool {
     // Where the capture cut the server's words, the question may be among what was cut.
-    let asks = |flow: &Conversation| {
-        let cut = flow.from_server.missing_bytes > 0;
-        flow.seen.iter().any(|seen| seen.label.id == "telnet.login" || (cut && seen.label.id == "telnet"))
+    let cut = flow.from_server.missing_bytes > 0;
+    flow.seen.iter().any(|seen| {
+        matches!(seen.label.id, "telnet.login" | "console.login" | "rlogin" | "rsh")
+            || (cut && seen.label.id == "telnet")
+    })
+}
+
+/// Protocols that carry others: what speaks inside them speaks for itself.
+const CARRIERS: [&str; 6] = ["socks", "websocket", "http2", "console", "telnet", "chisel"];
+
+/// Whether a conversation is a known protocol whose content this is: mail, pages, values and files quote shells and hold
+/// programs. A program that comes over HTTP is one that is fetched, and counts in full.
+fn is_framed(flow: &Conversation, program: bool) -> bool {
+    let remote = |traffic: &crate::conversation::Traffic| traffic.remote_calls.is_some();
+    let known = |seen: &Seen| {
+        let protocol = seen.label.protocol;
+        seen.label.class == Class::Custom
+            && !protocol.is_empty()
+            && !CARRIERS.contains(&protocol)
+            && (protocol != "http" || !program)
     };
-    let mut shells = flows.iter().filter(|flow| flow.seen.iter().any(|seen| seen.label.id.starts_with("shell.")));
-    shells.all(asks)
+    (remote(&flow.from_client) && remote(&flow.from_server)) || flow.seen.iter().any(known)
 }
 
 /// What the content is, in words: whose shell, whose program. `None` where there is none.
 #[must_use]
 pub fn summary(flows: &[Conversation]) -> Option<String> {
-    let seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).filter(|seen| is_suspicious(seen)).collect();
+    // What counts for little is not what it is.
+    let told = |flow: &Conversation, seen: &Seen| is_suspicious(seen) && weigh(flow, seen, flows).1.is_empty();
+    let weak = |flow: &Conversation, seen: &Seen| {
+        is_suspicious(seen) && matches!(weigh(flow, seen, flows).1, "once" | "unasked")
+    };
+    let all = flows.iter().flat_map(|flow| flow.seen.iter().map(move |seen| (flow, seen)));
+    let seen: Vec<&Seen> =
+        all.filter(|(flow, seen)| told(flow, seen) || weak(flow, seen)).map(|(_, seen)| seen).collect();
     let of = |family: &str| seen.iter().filter(|seen| seen.label.id.starts_with(family)).copied().collect::<Vec<_>>();
     let mut parts = Vec::new();
     let telling = |seen: &&&Seen| !["shell.", "executable."].iter().any(|family| seen.label.id.starts_with(family));
@@ -82,7 +153,7 @@ pub fn summary(flows: &[Conversation]) -> Option<String> {
     }
     // What a shell prints comes from where it runs; what is typed into it comes from the other side.
     let (typed, printed): (Vec<&Seen>, Vec<&Seen>) =
-        of("shell.").into_iter().partition(|seen| seen.label.id == shell::COMMAND.id);
+        of("shell.").into_iter().partition(|seen| matches!(seen.label.id, id if id == shell::COMMAND.id));
     match printed.first().map(|seen| seen.from) {
         Some(Side::Server) => parts.push("interactive shell on the server (bind shell)".to_owned()),
         Some(Side::Client) => parts.push("interactive shell on the client (reverse shell)".to_owned()),

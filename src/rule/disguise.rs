@@ -6,7 +6,8 @@ use crate::conversation::{Basis, Conversation, Seen, Side, first_frames};
 use crate::frame::Stamp;
 use crate::port::Transport;
 use crate::signature::Sender;
-use crate::signature::texture::Kind;
+use crate::signature::protocol::dns;
+use crate::signature::texture::{Kind, Texture};
 use crate::words::count;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -67,6 +68,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
     [
         impersonation(flows),
         tunnel(flows),
+        dns_tunnel(flows),
         backwards(flows),
         odd_name(flows),
         tor_like(flows),
@@ -85,16 +87,28 @@ fn impersonation(flows: &[Conversation]) -> Option<Evidence> {
         .filter(|flow| flow.key.transport == Transport::Tcp && flow.from_client.syn > 0)
         .filter_map(|flow| {
             let answer = flow.from_server.texture.as_deref()?;
+            // A scanner says hello to everybody.
+            if flow.seen.iter().any(|seen| seen.label.id == "scan.nmap") {
+                return None;
+            }
             let enough = flow.from_server.captured_payload() >= MIN_ANSWER;
             let calls = flow.from_client.remote_calls.as_deref().is_some_and(|calls| calls.call_messages > 0);
             let greets = flow.seen.iter().any(|seen| seen.label.id == "tls.client")
+                && !flow.seen.iter().any(|seen| seen.from == Side::Server);
+            let asks = flow.seen.iter().any(|seen| seen.label.id == "http.request")
                 && !flow.seen.iter().any(|seen| seen.from == Side::Server);
             // A portmapper's own record mark at the head would be a reply that the capture cut.
             let marked = answer.head.is_some_and(|head| head[0] & 0x7f == 0);
             if calls && !verified && enough && !marked {
                 Some(("an RPC call was answered by what is no RPC", answer.first))
-            } else if greets && enough && matches!(answer.kind, Kind::Text | Kind::Json) {
-                Some(("a TLS hello was answered in plain text", answer.first))
+            } else if greets && enough && !is_tls_record(answer) {
+                let says = match answer.kind {
+                    Kind::Text | Kind::Json => "a TLS hello was answered in plain text",
+                    _ => "a TLS hello was answered by what is no TLS",
+                };
+                Some((says, answer.first))
+            } else if asks && enough && answer.kind == Kind::Random {
+                Some(("an HTTP request was answered by random bytes", answer.first))
             } else {
                 None
             }
@@ -107,6 +121,11 @@ fn impersonation(flows: &[Conversation]) -> Option<Evidence> {
         format!("{says}, in {}", count(places.len(), "connection")),
         places.iter().map(|(_, stamp)| *stamp),
     ))
+}
+
+/// Alerts, handshakes and data of any version (RFC 8446, section 5.1), and SSL 2's own header.
+fn is_tls_record(texture: &Texture) -> bool {
+    texture.head.is_some_and(|head| (matches!(head[0], 20..=23) && head[1] == 3) || (head[0] >= 0x80 && head[2] == 4))
 }
 
 fn tunnel(flows: &[Conversation]) -> Option<Evidence> {
@@ -124,6 +143,35 @@ fn tunnel(flows: &[Conversation]) -> Option<Evidence> {
         format!("SSH speaks inside {outer}, in {}", count(tunnels.len(), "connection")),
         tunnels.iter().map(|(_, stamp)| *stamp),
     ))
+}
+
+/// Questions of many flows, each from a port of its own as resolvers send them, that carry data in their names.
+fn dns_tunnel(flows: &[Conversation]) -> Option<Evidence> {
+    const MIN_FLOWS: usize = 10;
+    if flows.iter().flat_map(|flow| &flow.seen).any(|seen| seen.label.id == dns::TUNNEL.id) {
+        return None; // told by the signature already
+    }
+    let questions = flows
+        .iter()
+        .flat_map(|flow| &flow.seen)
+        .filter(|seen| matches!(seen.label.id, "dns" | "dns.tcp") && seen.from == Side::Client);
+    let name = |seen: &Seen| seen.detail.split_once(' ').map(|(_, name)| name.to_owned()).unwrap_or_default();
+    let all: Vec<&Seen> = questions.collect();
+    let carrying: Vec<&&Seen> = all.iter().filter(|seen| dns::carries_data(&name(seen))).collect();
+    let first = carrying.first()?;
+    (carrying.len() >= MIN_FLOWS && carrying.len() * 4 >= all.len()).then(|| {
+        reason(
+            About { id: dns::TUNNEL.id, about: "", attack: dns::TUNNEL.attack },
+            Weight::STRONG,
+            format!(
+                "{} of {} first questions of flows carry data in their names (threshold {MIN_FLOWS} and a quarter), as {}",
+                carrying.len(),
+                all.len(),
+                first.detail
+            ),
+            carrying.iter().filter_map(|seen| seen.first),
+        )
+    })
 }
 
 fn backwards(flows: &[Conversation]) -> Option<Evidence> {

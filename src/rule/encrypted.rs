@@ -72,6 +72,31 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
     evidence
 }
 
+/// Signals that read little more than that bytes cannot be read, or how much and when: however many agree, they are one
+/// observation, and never more than weak.
+pub use crate::policy::STATISTICAL;
+/// The most that they weigh together: under what makes a verdict probable.
+const MOST_TOGETHER: u16 = 50;
+
+/// Takes from the lighter ones what is beyond their bound, and says so.
+pub fn bound(evidence: &mut [Evidence]) {
+    let mut left = MOST_TOGETHER;
+    let mut statistical: Vec<&mut Evidence> =
+        evidence.iter_mut().filter(|reason| STATISTICAL.contains(&reason.by) && reason.weight > Weight::NOTE).collect();
+    statistical.sort_by(|a, b| (b.weight, a.by).cmp(&(a.weight, b.by)));
+    for reason in statistical {
+        let counted = reason.weight.0.min(left);
+        left -= counted;
+        if counted < reason.weight.0 {
+            reason.says = format!(
+                "{} [of {} points {counted} count: timing, size and unreadable bytes are at most {MOST_TOGETHER} together]",
+                reason.says, reason.weight.0
+            );
+            reason.weight = Weight(counted);
+        }
+    }
+}
+
 /// Whether no signature and no RPC message was seen in it.
 #[must_use]
 pub fn is_unknown(flow: &Conversation) -> bool {
@@ -93,5 +118,7 @@ fn first_spoken<'a>(flow: &'a Conversation<'_>) -> Option<&'a Texture> {
 pub fn is_unreadable(flow: &Conversation) -> bool {
     is_unknown(flow)
         && sides(flow).any(|(_, texture)| texture.kind == Kind::Random || texture.encrypted_from_start)
-        && sides(flow).all(|(_, texture)| matches!(texture.kind, Kind::Random | Kind::Binary))
+        && sides(flow).all(|(_, texture)| {
+            matches!(texture.kind, Kind::Random | Kind::Binary) && texture.behind_head != Kind::Packed
+        })
 }

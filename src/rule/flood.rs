@@ -12,7 +12,7 @@ use std::net::IpAddr;
 pub const FLOOD: About = About {
     id: "flood",
     about: "Many connections are asked for and none comes about: at least 100 half-open ones, 20 a second, nine of ten of all; or datagrams \
-from 50 addresses and more that nobody answers. The service is the victim.",
+that nobody answers, from 50 addresses and more, or 5,000 and more at 1,000 a second. The service is the victim.",
     attack: Some("T1498.001"),
 };
 
@@ -32,6 +32,10 @@ pub const FLAGS: About = About {
 const MIN_HALF_OPEN: usize = 100;
 const MIN_RATE: u64 = 20;
 const MIN_SOURCES: usize = 50;
+/// Where nothing of the server was captured, an ordinary service may have so many clients.
+const MANY_SOURCES: usize = 500;
+const MIN_DATAGRAMS: u64 = 5000;
+const MIN_DATAGRAM_RATE: u64 = 1000;
 const MIN_FACTOR: u64 = 10;
 const MIN_QUESTIONS: u64 = 10;
 /// Questions larger than this on average are no bait.
@@ -69,22 +73,32 @@ fn half_open(flows: &[Conversation]) -> Option<Evidence> {
 }
 
 fn datagrams(flows: &[Conversation]) -> Option<Evidence> {
-    let unanswered: Vec<&Conversation> = flows
-        .iter()
-        .filter(|flow| flow.key.transport == Transport::Udp && flow.from_server.packets == 0 && flow.server_heard)
-        .collect();
+    let unanswered: Vec<&Conversation> =
+        flows.iter().filter(|flow| flow.key.transport == Transport::Udp && flow.from_server.packets == 0).collect();
+    let heard = unanswered.iter().any(|flow| flow.server_heard);
     let sources = clients(&unanswered);
     let (seconds, rate) = rate(&unanswered)?;
-    (sources.len() >= MIN_SOURCES && rate >= MIN_RATE).then(|| {
-        reason(
-            FLOOD,
-            Weight::STRONG,
-            format!(
-                "datagrams from {} within {seconds} s, none answered; threshold {MIN_SOURCES} addresses and {MIN_RATE} a second",
-                count(sources.len(), "address")
-            ),
-            unanswered.iter().filter_map(|flow| flow.first()),
-        )
+    if sources.len() >= MIN_SOURCES && rate >= MIN_RATE && (heard || sources.len() >= MANY_SOURCES) {
+        let says = format!(
+            "datagrams from {} within {seconds} s, none answered; threshold {MIN_SOURCES} addresses ({MANY_SOURCES} where the server is not heard \
+             at all) and {MIN_RATE} a second",
+            count(sources.len(), "address")
+        );
+        return Some(reason(FLOOD, Weight::STRONG, says, unanswered.iter().filter_map(|flow| flow.first())));
+    }
+    // One source that sends more than anybody would listen to. Streams of media have their own signature.
+    let packets: u64 = unanswered.iter().filter(|flow| flow.seen.is_empty()).map(|flow| flow.from_client.packets).sum();
+    let last = unanswered.iter().filter_map(|flow| flow.last()).max()?;
+    let first = unanswered.iter().filter_map(|flow| flow.first()).min()?;
+    let seconds = last.time.since(first.time) / 1_000_000_000 + 1;
+    (packets >= MIN_DATAGRAMS && packets / seconds >= MIN_DATAGRAM_RATE).then(|| {
+        let says = format!(
+            "{} datagrams of no known protocol within {seconds} s, none answered; threshold {} and {} a second",
+            thousands(packets),
+            thousands(MIN_DATAGRAMS),
+            thousands(MIN_DATAGRAM_RATE)
+        );
+        reason(FLOOD, Weight::MODERATE, says, [first].into_iter())
     })
 }
 
@@ -139,7 +153,7 @@ fn flags(flows: &[Conversation]) -> Option<Evidence> {
             FLAGS,
             Weight::MODERATE,
             format!(
-                "{} packets with flags that no connection has, in {}",
+                "{} packets with flags that no connection has, in {}; one is enough",
                 thousands(packets),
                 count(odd.len(), "flow")
             ),

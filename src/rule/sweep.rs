@@ -154,7 +154,7 @@ impl<'a> Scanner<'a> {
             _ => 0,
         };
         let mut says = format!(
-            "{} touched without an exchange ({} on {}) within {seconds} s, {} answered; threshold {FEW}",
+            "{} touched without an exchange ({} on {}) within {seconds} s, {} more with an exchange; threshold {FEW}",
             count(targets.services, "service"),
             count(targets.ports.len(), "port"),
             count(targets.addresses_total, "host"),

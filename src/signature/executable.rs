@@ -80,7 +80,7 @@ fn script(payload: &Payload<'_>) -> Option<String> {
 
 /// A line of PowerShell that fetches and runs something, or that hides in base64 what it runs.
 fn download_line(bytes: &[u8]) -> Option<&[u8]> {
-    if !matches!(bytes.first()?, b'I' | b'i' | b'p' | b'P' | b'$') {
+    if !matches!(bytes.first()?, b'I' | b'i' | b'p' | b'P' | b'$' | b'c' | b'w') {
         return None;
     }
     let line = first_line(&bytes[..bytes.len().min(MAX_LINE)]);
@@ -88,9 +88,16 @@ fn download_line(bytes: &[u8]) -> Option<&[u8]> {
     let has = |word: &[u8]| memchr::memmem::find(&lower, word).is_some();
     let runs =
         lower.starts_with(b"iex") || lower.starts_with(b"powershell") || has(b"invoke-expression") || has(b"iex(");
-    let fetches =
-        has(b"net.webclient") || has(b"downloadstring") || has(b" -enc") || has(b" -e ") || has(b"frombase64string");
-    (runs && fetches).then_some(line)
+    let fetches = has(b"net.webclient")
+        || has(b"net.sockets.tcpclient")
+        || has(b"downloadstring")
+        || has(b" -enc")
+        || has(b" -e ")
+        || has(b"frombase64string");
+    let piped = (lower.starts_with(b"curl ") || lower.starts_with(b"wget "))
+        && [&b"|sh"[..], b"| sh", b"|bash", b"| bash"].iter().any(|pipe| has(pipe));
+    let socket = has(b"net.sockets.tcpclient");
+    ((runs && fetches) || piped || socket).then_some(line)
 }
 
 const ELF: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";

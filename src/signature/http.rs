@@ -148,7 +148,7 @@ pub const STAGER: Signature = Signature {
     about: "A request whose path is a random word with the checksum that Metasploit's and Cobalt Strike's stagers use. One random word in \
 fifty has one of them: a hint.",
     class: Class::Suspicious,
-    weight: Weight::HINT,
+    weight: Weight(20), // twice a hint: with an odd port it makes a weak verdict
     attack: Some("T1104"),
     sender: Sender::Client,
     see: stager,

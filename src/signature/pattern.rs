@@ -25,8 +25,8 @@ const MAX_ENTRIES: usize = 1000;
 /// What is wrong with a file of patterns. Says which entry and why.
 #[derive(Debug, Error)]
 pub enum BadPattern {
-    #[error("not TOML as patterns are written: {0}")]
-    Text(String),
+    #[error("line {line} is no TOML as patterns are written: {reason}")]
+    Text { line: usize, reason: String },
     #[error("{0} entries; {MAX_ENTRIES} at most")]
     TooMany(usize),
     #[error("entry {number} (`{id}`): {reason}")]
@@ -131,7 +131,10 @@ pub fn catalogue(files: &[&str]) -> Result<Catalogue, BadPattern> {
     protocols.extend(CODED.iter().copied().map(Protocol::from));
     protocols.extend(entries(BUILT_IN, false)?);
     let twice = |(index, protocol): (usize, &Protocol)| {
-        protocols[..index].iter().any(|known| known.label.id == protocol.label.id).then_some((index, protocol.label.id))
+        let id = protocol.label.id;
+        let taken = protocols[..index].iter().any(|known| known.label.id == id)
+            || super::ALL.iter().any(|known| known.id == id);
+        taken.then_some((index, id))
     };
     if let Some((index, id)) = protocols.iter().enumerate().find_map(twice) {
         let reason = "the id is taken".to_owned();
@@ -151,7 +154,10 @@ pub fn read(text: &str) -> Result<Vec<Protocol>, BadPattern> {
 /// `check`: compile every pattern and try its examples. Tests do that for the entries of the house, and every run saves
 /// the time.
 fn entries(text: &str, check: bool) -> Result<Vec<Protocol>, BadPattern> {
-    let file: File = toml::from_str(text).map_err(|error| BadPattern::Text(error.to_string()))?;
+    let file: File = toml::from_str(text).map_err(|error| {
+        let (line, reason) = crate::words::toml_fault(text, &error);
+        BadPattern::Text { line, reason }
+    })?;
     if file.pattern.len() > MAX_ENTRIES {
         return Err(BadPattern::TooMany(file.pattern.len()));
     }
@@ -183,6 +189,9 @@ impl Entry {
             Spoken::Custom => Class::Custom,
             Spoken::Suspicious => Class::Suspicious,
         };
+        if self.attack.as_deref().is_some_and(|attack| !is_technique(attack)) {
+            return Err("attack is an id of MITRE ATT&CK: T1571 or T1059.004".to_owned());
+        }
         let weight = Weight(self.weight.unwrap_or(Weight::STRONG.0));
         if weight > Weight::DECISIVE {
             return Err(format!("weight {}; 100 at most", weight.0));
@@ -231,6 +240,13 @@ impl Entry {
         }
         Ok(protocol)
     }
+}
+
+/// `T` and four digits, with three more behind a dot for a sub-technique.
+fn is_technique(id: &str) -> bool {
+    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (technique, sub) = id.split_once('.').unwrap_or((id, "000"));
+    technique.strip_prefix('T').is_some_and(|number| digits(number, 4)) && digits(sub, 3)
 }
 
 /// A pattern, anchored at the first byte. The engine takes time linear in what it reads, whatever the pattern.

@@ -5,7 +5,7 @@
 //! name in [`CODED`].
 
 mod dcerpc;
-mod dns;
+pub mod dns;
 mod ethereum;
 mod gh0st;
 mod modbus;
@@ -54,6 +54,10 @@ pub struct Coded {
     pub transports: &'static [Transport],
     pub client: Option<Read>,
     pub server: Option<Read>,
+    /// Both sides send the same: it does not tell who serves.
+    pub symmetric: bool,
+    /// One side is enough, whatever the other says.
+    pub one_side: bool,
     pub alone: Alone,
     pub hits: &'static [Example],
     pub misses: &'static [Example],
@@ -133,16 +137,30 @@ pub struct Protocol {
 
 impl From<&Coded> for Protocol {
     fn from(coded: &Coded) -> Self {
-        let Coded { id, protocol, about, class, weight, attack, transports, client, server, alone, hits, misses } =
-            *coded;
+        let Coded {
+            id,
+            protocol,
+            about,
+            class,
+            weight,
+            attack,
+            transports,
+            client,
+            server,
+            symmetric,
+            one_side,
+            alone,
+            hits,
+            misses,
+        } = *coded;
         Protocol {
             label: Label { id, protocol, class, weight, attack, sender: Sender::Either },
             about,
             transports,
             client: client.map(Look::Code),
             server: server.map(Look::Code),
-            one_side: false,
-            symmetric: false,
+            one_side,
+            symmetric,
             backwards: false,
             alone,
             hits: hits.to_vec(),
@@ -236,7 +254,14 @@ impl Catalogue {
         let sides = |recognised: &Recognised| recognised.seen.iter().flatten().count();
         let most = found.iter().map(sides).max().unwrap_or(0);
         // Something hostile inside a protocol is told beside it.
-        found.retain(|recognised| sides(recognised) == most || recognised.label.class == Class::Suspicious);
+        let borne_out: Vec<&str> = found
+            .iter()
+            .filter(|recognised| sides(recognised) == most)
+            .map(|recognised| recognised.label.protocol)
+            .collect();
+        found.retain(|recognised| {
+            borne_out.contains(&recognised.label.protocol) || recognised.label.class == Class::Suspicious
+        });
         // The same either way: the first.
         let mut known = Vec::new();
         found.retain(|recognised| {

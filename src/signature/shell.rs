@@ -9,11 +9,11 @@ use crate::port::Transport;
 const MAX_PROMPT: usize = 160;
 /// Bytes of a message in which the answer of `id` may begin, after the echo of the command.
 const IDENTITY_WITHIN: usize = 256;
-/// Somebody who types sends short lines.
-const MAX_COMMAND: usize = 128;
+/// Somebody who types sends short lines; what is pasted is longer, and hides in base64.
+const MAX_COMMAND: usize = 1400;
 
-/// Commands that look around a system; alone on a line, whole or as first word.
-const COMMANDS: [&[u8]; 22] = [
+/// Commands that look around a system, in lower case; alone on a line.
+const COMMANDS: [&[u8]; 32] = [
     b"id",
     b"whoami",
     b"uname -a",
@@ -21,28 +21,45 @@ const COMMANDS: [&[u8]; 22] = [
     b"pwd",
     b"ls",
     b"ls -la",
+    b"ls -al",
     b"ls -l",
+    b"ps",
     b"ps aux",
     b"ps -ef",
     b"netstat -an",
+    b"netstat -ano",
     b"ifconfig",
     b"ip a",
+    b"ip addr",
     b"ipconfig",
     b"ipconfig /all",
     b"systeminfo",
+    b"tasklist",
     b"dir",
     b"ver",
-    b"net user",
     b"w",
     b"env",
     b"set",
+    b"sudo -l",
+    b"crontab -l",
+    b"history",
+    b"mount",
+    b"df -h",
+    b"getuid",
 ];
-const COMMAND_PREFIXES: [&[u8]; 14] = [
-    b"cat /",
+/// And what follows them may be anything.
+const COMMAND_PREFIXES: [&[u8]; 28] = [
+    b"cat ",
+    b"ls -",
+    b"ls /",
     b"cd /",
-    b"cd C:\\",
+    b"cd c:\\",
+    b"dir c:\\",
+    b"type c:\\",
     b"wget http",
+    b"wget -",
     b"curl http",
+    b"curl -",
     b"chmod ",
     b"/bin/",
     b"powershell",
@@ -51,13 +68,20 @@ const COMMAND_PREFIXES: [&[u8]; 14] = [
     b"python -c",
     b"python3 -c",
     b"certutil ",
+    b"bitsadmin ",
     b"echo open ",
+    b"whoami /",
+    b"net user ",
+    b"net localgroup ",
+    b"reg query ",
+    b"schtasks ",
+    b"nc -e ",
+    b"find / ",
 ];
 
 /// Text of a message that is no HTTP; shells have no framing.
 fn text<'a>(payload: &Payload<'a>) -> Option<&'a [u8]> {
-    (payload.transport == Transport::Tcp && !payload.bytes.is_empty() && !payload.bytes.starts_with(b"HTTP/"))
-        .then_some(payload.bytes)
+    (!payload.bytes.is_empty() && !payload.bytes.starts_with(b"HTTP/")).then_some(payload.bytes)
 }
 
 /// `uid=0(root) gid=0(root)`, at the start of a line that is the first or follows an echoed command.
@@ -117,43 +141,88 @@ fn banner(payload: &Payload<'_>) -> Option<String> {
     .map(|_| quote(first_line(bytes)))
 }
 
-/// A prompt at the end of a message: `user@host:dir$ `, `[user@host dir]# `, `bash-5.2$ `, `C:\dir>`, `PS C:\>`.
+/// A prompt at the end of a message: `user@host:dir$ `, `[user@host dir]# `, `bash-5.2$ `, `C:\dir>`, `PS C:\>`,
+/// `meterpreter >`; also coloured, titled, and behind what frameworks put before it.
 fn prompt(payload: &Payload<'_>) -> Option<String> {
-    let bytes = text(payload)?;
-    // Almost every message ends otherwise: look at its last byte before anything else.
-    let end = bytes[bytes.len().saturating_sub(MAX_PROMPT)..].trim_ascii_end();
-    if !matches!(end.last()?, b'$' | b'#' | b'>' | b'm') {
-        return None;
-    }
-    let line = bytes[bytes.len().saturating_sub(MAX_PROMPT)..].rsplit(|&byte| byte == b'\n').next()?;
-    let line = without_escapes(line);
+    let line = last_line(payload)?;
     let line = line.trim_ascii_end();
     let (&mark, name) = line.split_last()?;
     let is_prompt = match mark {
         b'$' | b'#' => {
-            let inside = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name);
-            let at = memchr::memchr(b'@', inside);
-            let named = at.is_some_and(|at| {
-                let (user, rest) = (&inside[..at], &inside[at + 1..]);
-                let host_end = rest.iter().position(|&byte| byte == b':' || byte == b' ').unwrap_or(rest.len());
-                is_word(user) && is_word(&rest[..host_end]) && host_end < rest.len()
-            });
-            let versioned = [&b"sh-"[..], b"bash-", b"ksh-"].iter().any(|shell| {
-                name.strip_prefix(*shell).is_some_and(|version| {
-                    version.first().is_some_and(u8::is_ascii_digit)
-                        && version.iter().all(|b| b.is_ascii_digit() || *b == b'.')
-                })
-            });
-            named || versioned
+            let name = match name.split_first() {
+                // A virtual environment of Python's.
+                Some((b'(', rest)) => rest.splitn(2, |&byte| byte == b')').nth(1).unwrap_or(name).trim_ascii_start(),
+                _ => name,
+            };
+            is_named(name) || is_versioned(name) || name == KALI
         }
         b'>' => {
-            let path = name.strip_prefix(b"PS ").unwrap_or(name);
-            matches!(path, [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic())
-                && !path.iter().any(|byte| b"<>\"|*?\0".contains(byte))
+            let name = name.strip_prefix(b"*Evil-WinRM* ").unwrap_or(name);
+            // A session on another host: `[host]: PS C:\>`.
+            let name = match name.first() {
+                Some(b'[') => memchr::memmem::find(name, b"]: PS ").map_or(name, |at| &name[at + 3..]),
+                _ => name,
+            };
+            let path = name.strip_prefix(b"PS ");
+            let drive = |path: &[u8]| matches!(path, [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic());
+            let place = |path: &[u8]| {
+                drive(path) || path.starts_with(b"/") || path.starts_with(b"HK") || path.starts_with(b"\\\\")
+            };
+            let plain = !name.iter().any(|byte| b"<>\"|?\0".contains(byte));
+            let tool = matches!(name.trim_ascii_end(), b"meterpreter" | b"msf6" | b"msf5" | b"sliver" | b"havoc");
+            tool || (plain && (drive(name) || path.is_some_and(place)))
         }
         _ => false,
     };
     is_prompt.then(|| quote(line))
+}
+
+/// What Kali's prompt has before its mark: two lines drawn.
+const KALI: &[u8] = "└─".as_bytes();
+
+/// `user@host:dir`, `user@host dir` and `[user@host dir]`: the place is one word.
+fn is_named(name: &[u8]) -> bool {
+    let inside = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name).trim_ascii_end();
+    let Some(at) = memchr::memchr(b'@', inside) else { return false };
+    let (user, rest) = (&inside[..at], &inside[at + 1..]);
+    let host = rest.iter().position(|&byte| byte == b':' || byte == b' ').unwrap_or(rest.len());
+    let place = rest.get(host + 1..).unwrap_or_default();
+    let bracketed = inside.len() < name.len();
+    let path = matches!(place.first(), Some(b'~' | b'/')) || (bracketed && is_word(place));
+    is_word(user) && is_word(&rest[..host]) && path && !place.contains(&b' ')
+}
+
+fn is_versioned(name: &[u8]) -> bool {
+    [&b"sh-"[..], b"bash-", b"ksh-"].iter().any(|shell| {
+        name.strip_prefix(*shell).is_some_and(|version| {
+            version.first().is_some_and(u8::is_ascii_digit) && version.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+        })
+    })
+}
+
+/// The last line of a message without the terminal's control sequences, where it may be a prompt.
+fn last_line(payload: &Payload<'_>) -> Option<Vec<u8>> {
+    let bytes = text(payload)?;
+    let bytes = &bytes[..=bytes.iter().rposition(|byte| *byte != 0)?];
+    let tail = &bytes[bytes.len().saturating_sub(MAX_PROMPT)..];
+    // Almost every message ends otherwise: look at its last byte before anything else.
+    if !matches!(tail.trim_ascii_end().last()?, b'$' | b'#' | b'>' | b'%' | b'm' | b'K' | b'n' | b'h' | b'l') {
+        return None;
+    }
+    let line = tail.rsplit(|&byte| byte == b'\n').next()?;
+    Some(without_escapes(line))
+}
+
+/// A prompt that is only a mark, or a place and a mark, with the space behind it: `$ `, `# `, `/ # `, `host% `.
+fn bare_prompt(payload: &Payload<'_>) -> Option<String> {
+    let line = last_line(payload)?;
+    let name = line.strip_suffix(b"$ ").or_else(|| line.strip_suffix(b"# ")).or_else(|| line.strip_suffix(b"% "));
+    let shell = matches!(&line[..], b"shell> " | b"SHELL> " | b"cmd> " | b"Shell> ");
+    let place = |name: &[u8]| {
+        let name = name.strip_suffix(b" ").unwrap_or(name);
+        name.is_empty() || (matches!(name[0], b'/' | b'~') && !name.contains(&b' ')) || is_word(name)
+    };
+    (shell || name.is_some_and(place)).then(|| quote(&line))
 }
 
 fn is_word(bytes: &[u8]) -> bool {
@@ -172,8 +241,10 @@ fn without_escapes(line: &[u8]) -> Vec<u8> {
                 let end = tail.iter().position(|byte| (0x40..0x7f).contains(byte)).map_or(tail.len(), |end| end + 1);
                 &tail[end..]
             }
+            // Ends with a bell, or with the escape of ST.
             (0x1b, [b']', tail @ ..]) => {
-                let end = tail.iter().position(|&byte| byte == 0x07).map_or(tail.len(), |end| end + 1);
+                let end = tail.iter().position(|&byte| byte == 0x07 || byte == 0x1b);
+                let end = end.map_or(tail.len(), |end| end + 1 + usize::from(tail[end..].starts_with(b"\x1b\\")));
                 &tail[end..]
             }
             _ => {
@@ -185,12 +256,19 @@ fn without_escapes(line: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// One short line that is a command people type when they find themselves in a shell.
+/// One line that is a command people type when they find themselves in a shell.
 fn command(payload: &Payload<'_>) -> Option<String> {
     let bytes = text(payload).filter(|bytes| bytes.len() <= MAX_COMMAND)?;
+    if !bytes[0].is_ascii_alphabetic() && bytes[0] != b'/' {
+        return None;
+    }
     let line = bytes.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line))?;
-    let known = COMMANDS.contains(&line) || COMMAND_PREFIXES.iter().any(|prefix| line.starts_with(prefix));
-    (known && !line.contains(&b'\n')).then(|| quote(line))
+    if line.contains(&b'\n') {
+        return None;
+    }
+    let lower = line.to_ascii_lowercase();
+    let known = COMMANDS.contains(&&lower[..]) || COMMAND_PREFIXES.iter().any(|prefix| lower.starts_with(prefix));
+    known.then(|| quote(line))
 }
 
 pub const IDENTITY: Signature = Signature {
@@ -210,7 +288,6 @@ pub const IDENTITY: Signature = Signature {
         (Transport::Tcp, b"HTTP/1.0 200 OK\r\n\r\nuid=0(root) gid=0(root)\n"),
         (Transport::Tcp, b"user uid=0(root) gid=0(root)"),
         (Transport::Tcp, b"uid=0 gid=0"),
-        (Transport::Udp, b"uid=0(root) gid=0(root)"),
     ],
 };
 
@@ -260,7 +337,8 @@ pub const BANNER: Signature = Signature {
 pub const PROMPT: Signature = Signature {
     id: "shell.prompt",
     protocol: "shell",
-    about: "A shell prompt at the end of a message: user@host:dir$, [user@host dir]#, bash-5.2$, C:\\dir> or PS C:\\dir>.",
+    about: "A shell prompt at the end of a message: user@host:dir$, [user@host dir]#, bash-5.2$, C:\\dir>, PS C:\\dir> \
+or meterpreter >. Strong where it comes again, moderate where it was seen once.",
     class: Class::Suspicious,
     weight: Weight::STRONG,
     attack: Some("T1059"),
@@ -273,6 +351,12 @@ pub const PROMPT: Signature = Signature {
         (Transport::Tcp, b"total 0\nbash-5.2$ "),
         (Transport::Tcp, b"\r\nC:\\Windows\\system32>"),
         (Transport::Tcp, b"PS C:\\Users\\me> "),
+        (Transport::Tcp, b"(venv) root@web:~# "),
+        (Transport::Tcp, "┌──(kali㉿kali)-[~]\n└─# ".as_bytes()),
+        (Transport::Tcp, b"*Evil-WinRM* PS C:\\Users\\me> "),
+        (Transport::Tcp, b"[srv01]: PS C:\\> "),
+        (Transport::Tcp, b"\x1b]0;a\x1b\\root@h:/# \x1b[K"),
+        (Transport::Udp, b"meterpreter > "),
     ],
     misses: &[
         (Transport::Tcp, b"220 mail@host.test ready $"),
@@ -280,6 +364,9 @@ pub const PROMPT: Signature = Signature {
         (Transport::Tcp, b"<a@b.test>"),
         (Transport::Tcp, b"# "),
         (Transport::Tcp, b"FTP> "),
+        (Transport::Tcp, b"bob@example.com: total 100$"),
+        (Transport::Tcp, b"alice@work: see issue #"),
+        (Transport::Tcp, b"bob@host is typing $ "),
     ],
 };
 
@@ -304,4 +391,23 @@ people type such lines into harmless consoles too.",
         (Transport::Tcp, b"PING\r\n"),
         (Transport::Tcp, b"id est\n"),
     ],
+};
+
+pub const BARE_PROMPT: Signature = Signature {
+    id: "shell.bare-prompt",
+    protocol: "shell",
+    about: "A message that ends with no more than a prompt's mark: $, #, /dir #, host% or shell>, each with its space. A hint; moderate where \
+such prompts come again and are answered, strong where they are by known commands.",
+    class: Class::Suspicious,
+    weight: Weight::HINT,
+    attack: Some("T1059"),
+    sender: Sender::Either,
+    see: bare_prompt,
+    hits: &[
+        (Transport::Tcp, b"$ "),
+        (Transport::Tcp, b"total 0\n# "),
+        (Transport::Tcp, b"/ # "),
+        (Transport::Tcp, b"shell> "),
+    ],
+    misses: &[(Transport::Tcp, b"price in $"), (Transport::Tcp, b"mysql> "), (Transport::Tcp, b"10 of 100 % ")],
 };

@@ -63,6 +63,8 @@ pub struct Texture {
     pub first: Stamp,
     /// The first four bytes, where there are as many.
     pub head: Option<[u8; 4]>,
+    /// What lies behind the first four bytes, which may be a length.
+    pub behind_head: Kind,
 }
 
 impl Texture {
@@ -81,21 +83,22 @@ impl Texture {
         let random_from = random_from(sample.len());
         let ones = ones(first);
         let random = sample.len() >= MIN_ENTROPY_SAMPLE && entropy >= random_from;
-        let kind = if packing(first).is_some() {
-            Kind::Packed
-        } else if is_text(sample) {
-            if matches!(sample.trim_ascii_start().first(), Some(b'{' | b'[')) && sample.contains(&b'"') {
-                Kind::Json
+        let kind_of = |first: &[u8], sample: &[u8]| {
+            if packing(first).is_some() {
+                Kind::Packed
+            } else if is_text(sample) {
+                let json = matches!(sample.trim_ascii_start().first(), Some(b'{' | b'[')) && sample.contains(&b'"');
+                if json { Kind::Json } else { Kind::Text }
+            } else if random {
+                Kind::Random
             } else {
-                Kind::Text
+                Kind::Binary
             }
-        } else if random {
-            Kind::Random
-        } else {
-            Kind::Binary
         };
-        let encrypted_from_start =
-            begins && first.len() >= MIN_FIRST && packing(first).is_none() && is_opaque(first, ones);
+        let kind = kind_of(first, sample);
+        let behind_head = kind_of(first.get(4..).unwrap_or_default(), sample.get(4..).unwrap_or_default());
+        let packed = kind == Kind::Packed || behind_head == Kind::Packed;
+        let encrypted_from_start = begins && first.len() >= MIN_FIRST && !packed && is_opaque(first, ones);
         Texture {
             kind,
             sample: sample.len(),
@@ -106,6 +109,7 @@ impl Texture {
             first_len: first.len(),
             first: stamp,
             head: first.first_chunk().copied(),
+            behind_head,
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::class::{Class, Weight};
 use crate::port::Transport;
 use sha2::Digest;
 
+/// Version, random, an empty session, a suite and a compression method.
+const MIN_HELLO: usize = 38;
+
 /// The body of a handshake message of this type in a handshake record, as far as it is there.
 fn hello(payload: &Payload<'_>, message: u8) -> Option<Vec<u8>> {
     if payload.transport != Transport::Tcp {
@@ -17,7 +20,7 @@ fn hello(payload: &Payload<'_>, message: u8) -> Option<Vec<u8>> {
         && header[1] == 3
         && header[2] <= 4
         && header[5] == message
-        && (42..=1 << 16).contains(&length)
+        && (MIN_HELLO..=1 << 16).contains(&length)
         && (4..=1 << 14).contains(&record)
         && header[9] == 3
         && header[10] <= 4;

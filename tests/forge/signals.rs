@@ -16,6 +16,30 @@ fn asked(text: &str) -> (bool, Vec<u8>) {
     (false, text.as_bytes().to_vec())
 }
 
+/// Bytes as evenly spread as random ones, the same on every run.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 5u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn dns_question(id: u8, label: &str) -> Vec<u8> {
+    let mut question = vec![id, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, label.len() as u8];
+    question.extend(label.as_bytes());
+    question.extend(b"\x04test\0\0\x10\0\x01");
+    question
+}
+
+fn dns_answer(question: &[u8]) -> Vec<u8> {
+    let mut answer = question.to_vec();
+    answer[2] = 0x81;
+    answer[3] = 0x80;
+    answer
+}
+
 fn said(text: &str) -> (bool, Vec<u8>) {
     (true, text.as_bytes().to_vec())
 }
@@ -59,6 +83,27 @@ fn signals() -> Vec<Forged> {
     tape.tcp(CLIENT, server(820), &[(false, hello(b"odd.test")), (true, tool)]);
     let onion = hello(b"www.r3ntv5c6pq.com");
     tape.tcp(CLIENT, server(821), &[(false, onion), (true, b"\x15\x03\x03\0\x02\x02\x28".to_vec())]);
+    // What a reviewer's captures showed: bare prompts, long lines, forged hellos, a tunnel from many ports.
+    tape.tcp(
+        CLIENT,
+        server(822),
+        &[said("$ "), asked("ls -la /tmp\n"), said("a.txt\n$ "), asked("cat a.txt\n"), said("hello\n$ ")],
+    );
+    tape.tcp(
+        CLIENT,
+        server(823),
+        &[asked("POST /submit.php?id=94834 HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n"), said("HTTP/1.1 200 OK\r\n\r\n")],
+    );
+    tape.tcp(CLIENT, server(824), &[(false, hello(b"odd.test")), (true, noise(700))]);
+    for number in 0..12u8 {
+        let question = dns_question(number, "mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpiytemz");
+        tape.ask((1, 50_000 + u16::from(number)), server(825), &question, &dns_answer(&question));
+    }
+    tape.tcp(
+        CLIENT,
+        server(826),
+        &[said("powershell -nop -w hidden -enc SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQA\r\n"), asked("ok\r\n")],
+    );
     // A connection that stays for more than an hour.
     let [a, b] =
         tape.middle(CLIENT, server(814), [100, 500], &[(false, vec![1, 2, 3, 250]), (true, vec![4, 5, 6, 251])]);
@@ -82,6 +127,36 @@ fn twins() -> Vec<Forged> {
     tape.tcp(CLIENT, server(817), &[asked("hello\n"), said("! the scanner in room 3 is broken\n")]);
     tape.tcp(CLIENT, server(818), &[said("NetBox 1.70 ready\r\n"), asked("status\r\n")]);
     tape.tcp(CLIENT, server(819), &[asked("about\n"), said("Linux is a kernel that many people use every day\n")]);
+    let chat = "bob@example.com: total 100$";
+    tape.tcp(CLIENT, server(822), &[asked("alice@work: see issue #"), said(chat), asked("bob@host is typing $ ")]);
+    tape.tcp(
+        CLIENT,
+        server(823),
+        &[asked("POST /submit.php HTTP/1.1\r\nHost: shop.test\r\n\r\n"), said("HTTP/1.1 200 OK\r\n\r\n")],
+    );
+    let mail = "Subject: help\r\n\r\n";
+    let quoted = "uid=0(root) gid=0(root) groups=0(root)\r\nroot@web:~# \r\n.\r\n";
+    tape.tcp(
+        CLIENT,
+        server(824),
+        &[
+            said("220 mail.test ESMTP\r\n"),
+            asked("EHLO a.test\r\n"),
+            said("250 ok\r\n"),
+            asked(mail),
+            asked(quoted),
+            said("250 ok\r\n"),
+        ],
+    );
+    for number in 0..12u8 {
+        let question = dns_question(number, "b71e1fbe3d633608b972b730abe863145cee574a");
+        tape.ask((1, 50_000 + u16::from(number)), server(825), &question, &dns_answer(&question));
+    }
+    let value = "$39\r\nuid=0(root) gid=0(root) groups=0(root)\n\r\n";
+    tape.tcp(CLIENT, server(826), &[asked("*2\r\n$3\r\nGET\r\n$1\r\na\r\n"), said("$39\r\n"), said(value)]);
+    let page = format!("{{\"rows\": [{}1]}}", "230, ".repeat(1000));
+    let pushed = [&(page.len() as u32).to_le_bytes()[..], page.as_bytes()].concat();
+    tape.tcp(CLIENT, server(827), &[(true, pushed), asked("thanks\n")]);
     let lab = include_bytes!("../../src/signature/certificate/example.bin").to_vec();
     tape.tcp(CLIENT, server(820), &[(false, hello(b"odd.test")), (true, lab)]);
     tape.0

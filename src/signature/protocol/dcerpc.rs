@@ -38,6 +38,8 @@ pub const PROTOCOL: Coded = Coded {
     transports: &[Transport::Tcp],
     client: Some(asked),
     server: Some(answered),
+    symmetric: false,
+    one_side: false,
     alone: Alone::Either,
     hits: &[Example { client: &[BIND], server: &[ACK] }],
     misses: &[

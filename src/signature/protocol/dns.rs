@@ -114,17 +114,23 @@ fn answered_over_tcp(said: &Said<'_>) -> Option<String> {
     answered(&unframed(said))
 }
 
+/// Whether a name carries data: a label of 40 bytes and more that is no hash, or bytes that are no letters.
+#[must_use]
+pub fn carries_data(name: &str) -> bool {
+    let is_hash = |label: &str| matches!(label.len(), 40 | 56) && label.bytes().all(|byte| byte.is_ascii_hexdigit());
+    !name.is_ascii() || name.split('.').any(|label| label.len() >= LONG_LABEL && !is_hash(label))
+}
+
 /// Questions that carry data in their names, or ask for the types that carry much.
 fn carrying(said: &Said<'_>) -> Option<String> {
     let asked: Vec<Question> = said.iter().filter_map(|message| question(message, false)).collect();
-    let carries = |question: &&Question| {
-        question.longest_label >= LONG_LABEL || matches!(question.kind, 10 | 65399) || !question.name.is_ascii()
-    };
+    let carries = |question: &&Question| carries_data(&question.name) || matches!(question.kind, 10 | 65399);
     let carrying: Vec<&Question> = asked.iter().filter(carries).collect();
     let longest = carrying.iter().map(|question| question.longest_label).max()?;
     (carrying.len() >= MIN_CARRYING && carrying.len() * 4 >= asked.len()).then(|| {
         format!(
-            "{} of {} questions carry data: labels of up to {longest} bytes, as in {} {}",
+            "{} of the first {} questions carry data (threshold {MIN_CARRYING} and a quarter; a label from {LONG_LABEL} bytes on, no hash): labels \
+             of up to {longest} bytes, as in {} {}",
             carrying.len(),
             asked.len(),
             kind_name(carrying[0].kind),
@@ -148,6 +154,8 @@ pub const DNS: Coded = Coded {
     transports: &[Transport::Udp],
     client: Some(asked),
     server: Some(answered),
+    symmetric: false,
+    one_side: false,
     alone: Alone::Either,
     hits: &[Example { client: &[ASK], server: &[SAY] }, Example { client: &[], server: &[SAY] }],
     misses: &[
@@ -167,6 +175,8 @@ pub const OVER_TCP: Coded = Coded {
     transports: &[Transport::Tcp],
     client: Some(asked_over_tcp),
     server: Some(answered_over_tcp),
+    symmetric: false,
+    one_side: false,
     alone: Alone::Either,
     hits: &[Example { client: &[ASK_TCP], server: &[SAY_TCP] }],
     misses: &[Example { client: &[ASK], server: &[] }],
@@ -190,6 +200,8 @@ carry data in names.",
     transports: &[Transport::Udp],
     client: Some(carrying),
     server: None,
+    symmetric: false,
+    one_side: false,
     alone: Alone::Either,
     hits: &[Example { client: &[&carry(1), &carry(2), &carry(3)], server: &[SAY] }],
     misses: &[Example { client: &[ASK, ASK, ASK], server: &[] }, Example { client: &[&carry(1)], server: &[] }],

@@ -41,6 +41,8 @@ pub const PROTOCOL: Coded = Coded {
     transports: &[Transport::Udp],
     client: Some(discovery),
     server: Some(discovery),
+    symmetric: true,
+    one_side: false,
     alone: Alone::Either,
     hits: &[Example { client: &[&PING], server: &[&PING] }],
     misses: &[

@@ -44,6 +44,8 @@ pub const PROTOCOL: Coded = Coded {
     transports: &[Transport::Tcp],
     client: Some(asked),
     server: Some(answered),
+    symmetric: false,
+    one_side: false,
     alone: Alone::Neither,
     hits: &[Example {
         client: &[b"\0\x01\0\0\0\x06\x01\x03\0\0\0\x02"],

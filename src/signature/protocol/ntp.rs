@@ -8,13 +8,13 @@ use crate::port::Transport;
 fn header(message: &[u8], modes: &[u8]) -> Option<u8> {
     let head = message.first_chunk::<48>()?;
     let (version, mode) = (head[0] >> 3 & 7, head[0] & 7);
-    // Extensions and authentication come in words; a precision is a negative power of two, or not set.
+    // Bare, or with a key and a digest of MD5 or SHA-1; a precision is a negative power of two, or not set.
     let plausible = (1..=4).contains(&version)
         && modes.contains(&mode)
         && head[1] <= 16
         && (head[2] <= 17 || head[2] == 0xff)
         && (head[3] == 0 || head[3] >= 0xe0 || head[3] == 0x20)
-        && message.len().is_multiple_of(4);
+        && matches!(message.len(), 48 | 68 | 72);
     plausible.then_some(version)
 }
 
@@ -39,7 +39,9 @@ pub const PROTOCOL: Coded = Coded {
     transports: &[Transport::Udp],
     client: Some(asked),
     server: Some(answered),
-    alone: Alone::Neither,
+    symmetric: false,
+    one_side: false,
+    alone: Alone::Client,
     hits: &[Example { client: &[ASK], server: &[SAY] }],
     misses: &[Example { client: &[ASK], server: &[ASK] }, Example { client: &[b"\x23"], server: &[] }],
 };

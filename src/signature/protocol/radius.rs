@@ -52,6 +52,8 @@ pub const PROTOCOL: Coded = Coded {
     transports: &[Transport::Udp],
     client: Some(asked),
     server: Some(answered),
+    symmetric: false,
+    one_side: false,
     alone: Alone::Client,
     hits: &[Example { client: &[ASK], server: &[SAY] }],
     misses: &[Example { client: &[ASK.split_at(25).0], server: &[] }, Example { client: &[SAY], server: &[] }],

@@ -38,7 +38,9 @@ pub const PROTOCOL: Coded = Coded {
     attack: None,
     transports: &[Transport::Udp],
     client: Some(stream),
-    server: None,
+    server: Some(stream),
+    symmetric: true,
+    one_side: true,
     alone: Alone::Either,
     hits: &[Example {
         client: &[
