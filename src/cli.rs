@@ -1,10 +1,14 @@
 //! The command line: what was typed, what it means, and the exit status. One file a verb.
 
 mod explain;
+#[cfg(feature = "live")]
+mod live;
 mod policy;
 mod progress;
 mod read;
 mod registry;
+#[cfg(feature = "live")]
+mod rights;
 mod site;
 
 use crate::registry::Registry;
@@ -27,6 +31,9 @@ enum Status {
     NoInput = 3,
     /// The report is given, and something was cut, corrupt or lost.
     Partial = 4,
+    /// No right to capture.
+    #[cfg(feature = "live")]
+    NoPermission = 5,
 }
 
 const AFTER_HELP: &str = "\
@@ -34,12 +41,13 @@ Examples:
   gapwatch incident.pcap                what talks on unassigned well-known ports
   gapwatch -v /captures                 every capture in a folder, every reason with its frames
   zcat old.pcap.gz | gapwatch -f json -   from a pipe, as JSON
+  gapwatch live -i eth0                 watch an interface until Ctrl-C
   gapwatch explain 817                  the story of a port
   gapwatch --policy site.toml --baseline old.json new.pcap
                                         with the site's own word, and what is new since the last report
 
 Exit status: 0 done, whatever was found · 1 --fail-on met · 2 usage or configuration · 3 no input could be read ·
-4 partial: the report is given, and something was cut, corrupt or lost. A closed pipe is 0.";
+4 partial: the report is given, and something was cut, corrupt or lost · 5 no permission to capture. A closed pipe is 0.";
 
 /// Says what is really talking on the well-known ports that IANA never assigned: legacy RPC, something custom, or
 /// something that hides - and why.
@@ -57,6 +65,9 @@ struct Cli {
 enum Verb {
     /// Read captures and report (the same as naming them without a verb)
     Read(Box<read::Read>),
+    /// Watch an interface, tell findings as they come, and report at the end
+    #[cfg(feature = "live")]
+    Live(Box<live::LiveArgs>),
     /// What a port, an RPC program, a signature or a rule means
     Explain(explain::Explain),
     /// Whether a policy is sound, and what it would do to a report
@@ -134,6 +145,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Status> {
     match cli.verb {
         Some(Verb::Read(read)) => read.run(),
+        #[cfg(feature = "live")]
+        Some(Verb::Live(live)) => live.run(),
         Some(Verb::Explain(explain)) => explain.run(),
         Some(Verb::Policy(policy)) => policy.run(),
         Some(Verb::Registry(registry)) => registry.run(),

@@ -16,6 +16,15 @@ pub enum Error {
     NotACapture { name: String, found: String },
     #[error("{name}: {problem}")]
     BadHeader { name: String, problem: String },
+    /// It was open, and went down or away; or it could not be opened.
+    #[error("{problem}")]
+    Interface { problem: String },
+    #[error("{name}: no such interface; {nearest} (gapwatch live -D lists them)")]
+    NoInterface { name: String, nearest: String },
+    #[error("{interface}: no permission to capture")]
+    Permission { interface: String },
+    #[error("filter “{expression}”: {problem}")]
+    Filter { expression: String, problem: String },
     #[error("{name}: no captures in this folder ({files} looked at, recognised by their content)")]
     NoCaptures { name: String, files: String },
 }

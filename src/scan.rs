@@ -1,7 +1,7 @@
 //! From inputs to one table: finds the captures, reads each into a table of its own, on as many threads as wanted, and
 //! merges. The result does not depend on order or threads.
 
-mod shards;
+pub(crate) mod shards;
 
 use crate::error::Error;
 use crate::merge::Merge;

@@ -2,6 +2,10 @@
 
 pub mod blocks;
 pub mod capture_file;
+#[cfg(feature = "live")]
+pub mod kernel_filter;
+#[cfg(feature = "live")]
+pub mod live;
 mod pcap;
 mod pcapng;
 pub mod unzip;

@@ -98,6 +98,7 @@ impl Merge for Totals {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlowTable {
     scope: Scope,
+    max_flows: usize,
     fast_lane: bool,
     tiers: [Bounded<FlowKey, Flow>; Tier::ALL.len()],
     /// Packets that fell under each tier, kept or not.
@@ -127,6 +128,7 @@ impl FlowTable {
     pub fn new(scope: Scope, max_flows: usize) -> Self {
         FlowTable {
             scope,
+            max_flows,
             fast_lane: true,
             tiers: Tier::ALL.map(|tier| match tier {
                 Tier::Bare => Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
@@ -235,6 +237,15 @@ impl FlowTable {
         {
             fragments.claim(key, sender);
         }
+    }
+
+    /// An empty table that knows what portmappers have said: for the next window of a capture that goes on.
+    #[must_use]
+    pub fn next_window(&self) -> Self {
+        let mut next = FlowTable { fast_lane: self.fast_lane, ..FlowTable::new(self.scope, self.max_flows) };
+        next.tiers[Tier::Context as usize] = self.tiers[Tier::Context as usize].clone();
+        next.tier_packets[Tier::Context as usize] = self.tier_packets[Tier::Context as usize];
+        next
     }
 
     /// Brings every bound to its limit. Tables of the same frames are equal once they are settled.

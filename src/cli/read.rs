@@ -112,7 +112,7 @@ impl Read {
         let found = scan::find(&paths);
         let bytes_read = BytesRead::default();
         let scan = Scan {
-            scope: self.scope(&registry),
+            scope: scope_of(&registry, self.ports.as_ref(), self.include_reserved),
             max_flows: self.max_flows.get(),
             threads: self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get),
             fast_lane: true,
@@ -190,12 +190,13 @@ impl Read {
             ),
         }
     }
+}
 
-    fn scope(&self, registry: &Registry) -> Scope {
-        match &self.ports {
-            Some(ports) => Scope::new(ports.0[0], ports.0[1]),
-            None => registry.scope(self.include_reserved),
-        }
+/// The ports that are looked at.
+pub fn scope_of(registry: &Registry, ports: Option<&Ports>, include_reserved: bool) -> Scope {
+    match ports {
+        Some(ports) => Scope::new(ports.0[0], ports.0[1]),
+        None => registry.scope(include_reserved),
     }
 }
 
@@ -209,7 +210,7 @@ fn format_of(path: &Path) -> anyhow::Result<Format> {
 }
 
 /// The terminal's columns; elsewhere `COLUMNS`, or a width that fits most pages.
-fn width() -> u16 {
+pub fn width() -> u16 {
     let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal = || terminal_size::terminal_size().map(|(width, _)| width.0);
     if io::stdout().is_terminal() { terminal() } else { None }.or_else(asked).unwrap_or(DEFAULT_WIDTH)
@@ -217,10 +218,10 @@ fn width() -> u16 {
 
 /// Ports per transport, in the order of [`Transport`].
 #[derive(Clone, Debug)]
-struct Ports([PortSet; 2]);
+pub struct Ports([PortSet; 2]);
 
 /// `817`, `600-1023`, `817/udp`, joined by commas.
-fn parse_ports(text: &str) -> Result<Ports, String> {
+pub fn parse_ports(text: &str) -> Result<Ports, String> {
     let mut sets = [PortSet::EMPTY; 2];
     for part in text.split(',').map(str::trim) {
         let (range, transports) = match part.split_once('/') {

@@ -61,6 +61,12 @@ impl Site {
         Ok(Some(pattern::catalogue(&texts).context("signatures, all files together")?))
     }
 
+    /// The files that were named.
+    #[cfg(feature = "live")]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.policy.iter().chain(&self.signatures).cloned().collect()
+    }
+
     pub fn baseline(&self) -> anyhow::Result<Option<Baseline>> {
         let Some(path) = &self.baseline else { return Ok(None) };
         let saved = read_report(path).with_context(|| format!("baseline {}", path.display()))?;

@@ -14,6 +14,26 @@ pub fn write(value: &impl Serialize, mut writer: impl Write) -> io::Result<()> {
     writer.write_all(b"\n")
 }
 
+/// The same on one line, for streams of events.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_line(value: &impl Serialize, mut writer: impl Write) -> io::Result<()> {
+    let text = serde_json::to_string(value)?;
+    let mut rest = text.as_str();
+    // Harmful characters stand in strings only: outside of them JSON is plain.
+    while let Some(at) = rest.find(safe::is_harmful) {
+        writer.write_all(&rest.as_bytes()[..at])?;
+        let Some(character) = rest[at..].chars().next() else { break };
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            write!(writer, "\\u{unit:04x}")?;
+        }
+        rest = &rest[at + character.len_utf8()..];
+    }
+    writer.write_all(rest.as_bytes())?;
+    writer.write_all(b"\n")
+}
+
 /// Indents, and escapes what [`safe`] calls harmful.
 struct Safe(PrettyFormatter<'static>);
 

@@ -24,23 +24,32 @@ const PARTS: u64 = 64;
 const OWN_SHARE: u64 = 70;
 
 /// Frames on their way to another thread, with their bytes.
-struct Batch {
+pub(crate) struct Batch {
     frames: Vec<(Timestamp, LinkType, u32, FrameRef, Range<usize>)>,
     bytes: Vec<u8>,
 }
 
 impl Batch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Batch { frames: Vec::with_capacity(BATCH_FRAMES), bytes: Vec::with_capacity(BATCH_BYTES + LONG_FRAME) }
     }
 
-    fn add(&mut self, frame: &Frame<'_>) {
+    pub(crate) fn add(&mut self, frame: &Frame<'_>) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(frame.bytes);
         self.frames.push((frame.time, frame.link, frame.wire_len, frame.at, start..self.bytes.len()));
     }
 
-    fn pour_into(&mut self, table: &mut FlowTable) {
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH_BYTES || self.frames.len() >= BATCH_FRAMES
+    }
+
+    #[cfg(feature = "live")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(crate) fn pour_into(&mut self, table: &mut FlowTable) {
         for (time, link, wire_len, at, range) in self.frames.drain(..) {
             table.take(&Frame { time, link, wire_len, bytes: &self.bytes[range], at });
         }
@@ -109,7 +118,7 @@ impl<'scope> Shards<'scope> {
     fn hand_over(&mut self, index: usize, frame: &Frame<'_>) {
         let helper = &mut self.helpers[index];
         helper.batch.add(frame);
-        if helper.batch.bytes.len() < BATCH_BYTES && helper.batch.frames.len() < BATCH_FRAMES {
+        if !helper.batch.is_full() {
             return;
         }
         let next = helper.empty.try_recv().ok().or_else(|| self.spare.pop()).unwrap_or_else(Batch::new);

@@ -1,0 +1,669 @@
+//! `gapwatch live`: watches an interface. One thread takes packets from the kernel and passes on those in scope, another
+//! keeps the table, judges, and tells what it finds as soon as there is enough to tell.
+
+use super::read::{Ports, scope_of, width};
+use super::rights;
+use super::site::Site;
+use super::{Common, Status};
+use crate::class::{Class, Confidence};
+use crate::error::Error;
+use crate::finding::{Finding, Kind};
+use crate::glance::glance;
+use crate::judge::Options;
+use crate::output::{json, safe, table};
+use crate::port::Transport;
+use crate::registry::Registry;
+use crate::report::{Input, PolicyNote, Report, Status as InputStatus, report_with};
+use crate::scan::shards::Batch;
+use crate::signature::pattern;
+use crate::source::live::{self, Live, Losses};
+use crate::table::{FlowTable, MAX_FLOWS, Totals};
+use crate::words::thousands;
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Batches on their way from the packets to the table; when there are as many, the kernel's buffer fills.
+const WAITING: usize = 64;
+/// How often clocks and signals are looked at where nothing comes.
+const TICK: Duration = Duration::from_millis(200);
+/// The least between two judgements, and how many times their own cost.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
+const JUDGE_SHARE: u32 = 10;
+/// How often programs that read events are told figures.
+const STATS_EVERY: Duration = Duration::from_secs(10);
+/// From this share of lost packets on, verdicts are said to be less sure, in hundredths.
+const MUCH_LOST: u64 = 1;
+
+#[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag that was given or not
+pub struct LiveArgs {
+    /// The interface to watch; `any` for all of them (Linux)
+    #[arg(short, long, value_name = "IFACE", required_unless_present = "list")]
+    interface: Option<String>,
+    /// List the interfaces, with addresses and state
+    #[arg(short = 'D', long = "list-interfaces")]
+    list: bool,
+    /// Bytes of each packet that are captured
+    #[arg(short, long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(i32).range(68..=262_144))]
+    snapshot_length: i32,
+    /// The kernel's buffer in MiB
+    #[arg(short = 'B', long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(i32).range(1..=2047))]
+    buffer_size: i32,
+    /// End after so many packets
+    #[arg(short, long, value_name = "N")]
+    count: Option<u64>,
+    /// End after this time: 90s, 5m, 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Take packets for other hosts, too
+    #[arg(short, long)]
+    promisc: bool,
+    /// Hand packets over at once instead of many together
+    #[arg(long)]
+    immediate: bool,
+    /// Let the kernel hand over every packet, instead of those that may be in scope
+    #[arg(long)]
+    no_kernel_filter: bool,
+    /// Close and report a window of packet time, and start afresh with what portmappers have said: 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    window: Option<Duration>,
+    /// How to tell on standard output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    format: Format,
+    /// Look at these ports instead of the unassigned ones
+    #[arg(long, value_name = "PORTS", value_parser = super::read::parse_ports)]
+    ports: Option<Ports>,
+    /// Look at the ports that IANA keeps reserved as well
+    #[arg(long)]
+    include_reserved: bool,
+    /// Flows with payload kept in memory, as many with RPC, and four times as many without
+    #[arg(long, value_name = "N", default_value_t = NonZero::new(MAX_FLOWS).unwrap_or(NonZero::<usize>::MIN))]
+    max_flows: NonZero<usize>,
+    /// Show passwords that were captured
+    #[arg(long)]
+    show_secrets: bool,
+    /// No status line and no messages on stderr
+    #[arg(short, long)]
+    quiet: bool,
+    /// Every reason with its frames in reports
+    #[arg(short, long)]
+    verbose: bool,
+    /// List what the policy allows in reports
+    #[arg(long)]
+    show_allowed: bool,
+    #[command(flatten)]
+    site: Site,
+    #[command(flatten)]
+    common: Common,
+    /// A filter as tcpdump has them; joined to gapwatch's own
+    #[arg(value_name = "EXPRESSION", trailing_var_arg = true)]
+    expression: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line a finding, and the report as a table at the end
+    Table,
+    /// The report at the end
+    Json,
+    /// One event a line: begin, finding, update, stats, report, end
+    Ndjson,
+}
+
+/// What signals ask for.
+struct Signals {
+    end: Arc<AtomicBool>,
+    report: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+}
+
+/// What the table's thread is told.
+enum Message {
+    Frames(Batch),
+    /// A moment without packets, with what the other thread knows.
+    Tick(Box<Outside>),
+    Report,
+    Reload,
+}
+
+/// What the packets' thread counts for itself.
+#[derive(Clone, Default)]
+struct Outside {
+    totals: Totals,
+    losses: Losses,
+    bytes: u64,
+}
+
+impl LiveArgs {
+    pub fn run(self) -> anyhow::Result<Status> {
+        if self.list {
+            return list();
+        }
+        let Some(interface) = self.interface.clone() else {
+            bail!("no interface: name one with -i, or list them with -D")
+        };
+        let registry = self.common.registry()?;
+        let scope = scope_of(&registry, self.ports.as_ref(), self.include_reserved);
+        let desk = Desk::new(&self, registry)?;
+        let options = live::Options {
+            interface: interface.clone(),
+            snap_len: self.snapshot_length,
+            buffer: self.buffer_size,
+            promiscuous: self.promisc,
+            immediate: self.immediate,
+            expression: self.expression.join(" "),
+            kernel_filter: !self.no_kernel_filter,
+        };
+        let mut live = match Live::open(&options, &scope) {
+            Ok(live) => live,
+            Err(error @ Error::Permission { .. }) => {
+                eprintln!("gapwatch: {}", safe::text(&format!("{error}; {}", how_to_get_rights())));
+                return Ok(Status::NoPermission);
+            }
+            Err(error @ (Error::NoInterface { .. } | Error::Interface { .. })) => {
+                eprintln!("gapwatch: {}", safe::text(&error.to_string()));
+                return Ok(Status::NoInput);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let given_up = rights::give_up(&desk.readable(), &[]);
+        if !self.quiet {
+            let filter = if self.no_kernel_filter { "no kernel filter" } else { "kernel filter on" };
+            eprintln!(
+                "gapwatch: watching {}, {filter}; {given_up}; Ctrl-C ends with the report",
+                safe::text(&interface)
+            );
+        }
+        let signals = Signals::register()?;
+        let (sender, receiver) = sync_channel(WAITING);
+        let table = FlowTable::new(scope, self.max_flows.get());
+        let outside = FlowTable::new(scope, 1);
+        let gone = AtomicBool::new(false);
+        thread::scope(|threads| {
+            let desk = threads.spawn(|| {
+                let status = desk.work(table, &receiver, &interface);
+                gone.store(true, Ordering::Relaxed);
+                drop(receiver);
+                status
+            });
+            let ended = self.take_packets(&mut live, outside, &signals, &sender, &gone);
+            drop(sender);
+            let status = desk.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))?;
+            if let Err(error) = ended {
+                eprintln!(
+                    "gapwatch: {}: {}; the report is of what was seen until then",
+                    safe::text(&interface),
+                    safe::text(&error.to_string())
+                );
+                return Ok(Status::Partial);
+            }
+            Ok(status)
+        })
+    }
+
+    /// Takes packets from the kernel until something ends it.
+    fn take_packets(
+        &self,
+        live: &mut Live,
+        mut outside: FlowTable,
+        signals: &Signals,
+        sender: &SyncSender<Message>,
+        gone: &AtomicBool,
+    ) -> Result<(), Error> {
+        let scope = *outside.scope();
+        let started = Instant::now();
+        let mut batch = Batch::new();
+        let mut bytes = 0;
+        let mut ticked = Instant::now();
+        let mut result = Ok(());
+        loop {
+            let left = self.count.map(|count| count.saturating_sub(live.packets()));
+            let timed_out = self.duration.is_some_and(|duration| started.elapsed() >= duration);
+            if signals.end.load(Ordering::Relaxed) || gone.load(Ordering::Relaxed) || timed_out || left == Some(0) {
+                break;
+            }
+            let mut allowed = left.unwrap_or(u64::MAX);
+            let taken = live.batch(TICK, |frame| {
+                if allowed == 0 {
+                    return;
+                }
+                allowed -= 1;
+                bytes += frame.bytes.len() as u64;
+                // What is out of scope is counted here; everything else is read by the other thread.
+                let ports = glance(&frame);
+                if ports.is_some_and(|ports| !scope.wants(ports)) {
+                    outside.take_glanced(&frame, ports);
+                    return;
+                }
+                batch.add(&frame);
+                if batch.is_full() {
+                    let _ = sender.send(Message::Frames(std::mem::replace(&mut batch, Batch::new())));
+                }
+            });
+            if let Err(error) = taken {
+                result = Err(error);
+                break;
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                if !batch.is_empty() {
+                    let _ = sender.send(Message::Frames(std::mem::replace(&mut batch, Batch::new())));
+                }
+                let counted = Outside { totals: outside.totals.clone(), losses: live.losses(), bytes };
+                let _ = sender.send(Message::Tick(Box::new(counted)));
+                if signals.report.swap(false, Ordering::Relaxed) {
+                    let _ = sender.send(Message::Report);
+                }
+                if signals.reload.swap(false, Ordering::Relaxed) {
+                    let _ = sender.send(Message::Reload);
+                }
+            }
+        }
+        if !batch.is_empty() {
+            let _ = sender.send(Message::Frames(batch));
+        }
+        let counted = Outside { totals: outside.totals.clone(), losses: live.losses(), bytes };
+        let _ = sender.send(Message::Tick(Box::new(counted)));
+        result
+    }
+}
+
+impl Signals {
+    fn register() -> anyhow::Result<Self> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+        let signals = Signals { end: Arc::default(), report: Arc::default(), reload: Arc::default() };
+        for (signal, flag) in
+            [(SIGINT, &signals.end), (SIGTERM, &signals.end), (SIGUSR1, &signals.report), (SIGHUP, &signals.reload)]
+        {
+            signal_hook::flag::register(signal, Arc::clone(flag)).context("signals cannot be waited for")?;
+        }
+        Ok(signals)
+    }
+}
+
+fn list() -> anyhow::Result<Status> {
+    let mut stdout = io::stdout().lock();
+    for interface in live::interfaces()? {
+        let addresses =
+            if interface.addresses.is_empty() { "no address".to_owned() } else { interface.addresses.join(", ") };
+        let about =
+            if interface.description.is_empty() { String::new() } else { format!(" ({})", interface.description) };
+        writeln!(stdout, "{}{}: {}; {addresses}", safe::text(&interface.name), safe::text(&about), interface.state)?;
+    }
+    Ok(Status::Done)
+}
+
+/// The line to type, with this program's own path.
+fn how_to_get_rights() -> String {
+    let program = std::env::current_exe().map_or_else(|_| "gapwatch".to_owned(), |path| path.display().to_string());
+    format!("give the program the right once (sudo setcap cap_net_raw=eip {program}), or run it with sudo")
+}
+
+/// `90s`, `5m`, `2h`, or a number of seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("“{text}” is no time; say 90s, 5m or 2h");
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" | "" => number,
+        "m" => number.saturating_mul(60),
+        "h" => number.saturating_mul(3600),
+        "d" => number.saturating_mul(86_400),
+        _ => return Err(wrong()),
+    };
+    if seconds == 0 { Err(wrong()) } else { Ok(Duration::from_secs(seconds)) }
+}
+
+type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>);
+
+/// Keeps the table, judges, and tells.
+struct Desk<'a> {
+    arguments: &'a LiveArgs,
+    registry: Registry,
+    catalogue: Option<crate::signature::protocol::Catalogue>,
+    policy: Option<(std::path::PathBuf, crate::policy::Policy)>,
+    baseline: Option<crate::baseline::Baseline>,
+    /// What was told of each finding.
+    told: BTreeMap<Key, (Class, Confidence)>,
+    color: bool,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event<'a> {
+    Begin {
+        schema: &'static str,
+        gapwatch: &'static str,
+        interface: &'a str,
+        kernel_filter: bool,
+    },
+    Finding {
+        finding: &'a Finding,
+    },
+    Update {
+        finding: &'a Finding,
+    },
+    Stats {
+        packets: u64,
+        observed: u64,
+        outside: u64,
+        dropped_kernel: u64,
+        dropped_interface: u64,
+        not_kept: u64,
+        findings: BTreeMap<&'static str, usize>,
+    },
+    Report {
+        report: &'a Report,
+    },
+    End {
+        packets: u64,
+        dropped_kernel: u64,
+        dropped_interface: u64,
+    },
+}
+
+impl<'a> Desk<'a> {
+    fn new(arguments: &'a LiveArgs, registry: Registry) -> anyhow::Result<Self> {
+        let catalogue = arguments.site.catalogue()?;
+        let policy = arguments.site.policy(catalogue.as_ref())?;
+        let baseline = arguments.site.baseline()?;
+        let color = arguments.common.color();
+        Ok(Desk { arguments, registry, catalogue, policy, baseline, told: BTreeMap::new(), color })
+    }
+
+    /// Files that SIGHUP reads again.
+    fn readable(&self) -> Vec<std::path::PathBuf> {
+        self.arguments.site.files().into_iter().chain(self.policy.iter().map(|(path, _)| path.clone())).collect()
+    }
+
+    /// Works until the packets end. A reader that goes away ends it as well.
+    fn work(mut self, mut table: FlowTable, receiver: &Receiver<Message>, interface: &str) -> anyhow::Result<Status> {
+        let ndjson = self.arguments.format == Format::Ndjson;
+        let kernel_filter = !self.arguments.no_kernel_filter;
+        if ndjson {
+            let gapwatch = env!("CARGO_PKG_VERSION");
+            self.event(&Event::Begin { schema: "gapwatch.events/1", gapwatch, interface, kernel_filter })?;
+        }
+        let bar = self.status_line();
+        let mut outside = Outside::default();
+        let mut before = Totals::default(); // of the windows that were closed
+        let (mut judged, mut cost, mut dirty) = (Instant::now(), Duration::ZERO, false);
+        let (mut last_stats, mut rate) = (Instant::now(), (Instant::now(), 0));
+        while let Ok(message) = receiver.recv() {
+            match message {
+                Message::Frames(mut batch) => {
+                    batch.pour_into(&mut table);
+                    dirty = true;
+                }
+                Message::Tick(counted) => outside = *counted,
+                Message::Report => {
+                    let report = self.report(&mut table, &outside, &before, interface);
+                    self.show(&report, bar.as_ref())?;
+                }
+                Message::Reload => self.reload(bar.as_ref()),
+            }
+            let window = self.arguments.window.map(|window| u64::try_from(window.as_nanos()).unwrap_or(u64::MAX));
+            let span = table.totals.first.zip(table.totals.last).map_or(0, |(first, last)| last.since(first));
+            if window.is_some_and(|window| span >= window) {
+                let report = self.report(&mut table, &outside, &before, interface);
+                self.show(&report, bar.as_ref())?;
+                let mut closed = outside.totals.clone();
+                crate::merge::Merge::merge(&mut closed, Totals::default());
+                before = closed;
+                table = table.next_window();
+                self.told.clear();
+                dirty = false;
+            }
+            if dirty && judged.elapsed() >= JUDGE_EVERY.max(cost * JUDGE_SHARE) {
+                let start = Instant::now();
+                let report = self.report(&mut table, &outside, &before, interface);
+                self.tell(&report, bar.as_ref())?;
+                (judged, cost, dirty) = (Instant::now(), start.elapsed(), false);
+            }
+            if ndjson && last_stats.elapsed() >= STATS_EVERY {
+                last_stats = Instant::now();
+                self.event(&self.stats(&table, &outside))?;
+            }
+            if let Some(bar) = &bar {
+                self.refresh(bar, &table, &outside, &mut rate);
+            }
+        }
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let report = self.report(&mut table, &outside, &before, interface);
+        if ndjson {
+            self.tell(&report, None)?;
+        }
+        self.show(&report, None)?;
+        if ndjson {
+            let packets = outside.totals.frames + table.totals.frames;
+            let (dropped_kernel, dropped_interface) = (outside.losses.kernel, outside.losses.interface);
+            self.event(&Event::End { packets, dropped_kernel, dropped_interface })?;
+        }
+        let lost = outside.losses.kernel > 0 || !report.totals.beyond_bounds.is_empty();
+        Ok(if lost { Status::Partial } else { Status::Done })
+    }
+
+    /// The report of what was seen so far in this window.
+    fn report(&self, table: &mut FlowTable, outside: &Outside, before: &Totals, interface: &str) -> Report {
+        table.settle();
+        let own = table.totals.clone();
+        // What the other thread counted since the window began.
+        let mut elsewhere = outside.totals.clone();
+        elsewhere.frames -= before.frames;
+        elsewhere.bytes -= before.bytes;
+        elsewhere.outside -= before.outside;
+        elsewhere.cut -= before.cut;
+        crate::merge::Merge::merge(&mut table.totals, elsewhere);
+        let losses = outside.losses;
+        let frames = table.totals.frames;
+        let mut notes = BTreeMap::new();
+        for (note, count) in [
+            ("packets dropped because the kernel's buffer was full", losses.kernel),
+            ("packets dropped by the interface or its driver", losses.interface),
+        ] {
+            if count > 0 {
+                notes.insert(note, count);
+            }
+        }
+        if !self.arguments.no_kernel_filter {
+            notes.insert("kernel filter in use: packets that are plainly out of scope are not counted", 1);
+        }
+        let lost = losses.kernel * 100 >= (frames + losses.kernel).max(1) * MUCH_LOST && losses.kernel > 0;
+        let problem = lost.then(|| {
+            format!(
+                "{} of {} packets were lost: what was not seen may change verdicts",
+                thousands(losses.kernel),
+                thousands(frames + losses.kernel)
+            )
+        });
+        let input = Input {
+            name: interface.to_owned(),
+            format: "live".to_owned(),
+            status: InputStatus::Complete,
+            problem,
+            frames,
+            bytes: outside.bytes,
+            first: table.totals.first,
+            last: table.totals.last,
+            notes,
+        };
+        let options = Options {
+            show_secrets: self.arguments.show_secrets,
+            catalogue: self.catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
+            policy: self.policy.as_ref().map(|(_, policy)| policy),
+        };
+        let mut report = report_with(table, vec![input], &self.registry, options);
+        table.totals = own;
+        report.policy =
+            self.policy.as_ref().map(|(path, _)| PolicyNote::of(path.display().to_string(), &report.findings));
+        if let Some(baseline) = &self.baseline {
+            report.mark_new(baseline);
+        }
+        report
+    }
+
+    /// Tells the findings that are new, or whose class or confidence rose.
+    fn tell(&mut self, report: &Report, bar: Option<&ProgressBar>) -> anyhow::Result<()> {
+        for finding in &report.findings {
+            let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server);
+            let now = (finding.class, finding.confidence);
+            let before = self.told.get(&key).copied();
+            // Classes are ordered from suspicious on; confidence grows.
+            let rises =
+                before.is_none_or(|(class, confidence)| now.0 < class || (now.0 == class && now.1 > confidence));
+            if !rises {
+                continue;
+            }
+            self.told.insert(key, now);
+            match (self.arguments.format, before) {
+                (Format::Ndjson, None) => self.event(&Event::Finding { finding })?,
+                (Format::Ndjson, Some(_)) => self.event(&Event::Update { finding })?,
+                (Format::Table, _) => {
+                    let line = line_of(finding, before.is_some());
+                    match bar {
+                        Some(bar) => bar.suspend(|| writeln!(io::stdout().lock(), "{line}"))?,
+                        None => writeln!(io::stdout().lock(), "{line}")?,
+                    }
+                }
+                (Format::Json, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, report: &Report, bar: Option<&ProgressBar>) -> anyhow::Result<()> {
+        let write = || -> io::Result<()> {
+            let mut stdout = io::stdout().lock();
+            match self.arguments.format {
+                Format::Table => {
+                    writeln!(stdout)?;
+                    let (verbose, show_allowed) = (self.arguments.verbose, self.arguments.show_allowed);
+                    table::write(
+                        report,
+                        table::Layout { width: width(), color: self.color, verbose, show_allowed },
+                        &mut stdout,
+                    )?;
+                }
+                Format::Json => json::write(report, &mut stdout)?,
+                Format::Ndjson => json::write_line(&Event::Report { report }, &mut stdout)?,
+            }
+            stdout.flush()
+        };
+        match bar {
+            Some(bar) => bar.suspend(write)?,
+            None => write()?,
+        }
+        Ok(())
+    }
+
+    fn event(&self, event: &Event<'_>) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        json::write_line(event, &mut stdout)?;
+        stdout.flush()?;
+        Ok(())
+    }
+
+    fn stats(&self, table: &FlowTable, outside: &Outside) -> Event<'static> {
+        Event::Stats {
+            packets: outside.totals.frames + table.totals.frames,
+            observed: table.totals.observed,
+            outside: outside.totals.outside + table.totals.outside,
+            dropped_kernel: outside.losses.kernel,
+            dropped_interface: outside.losses.interface,
+            not_kept: table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum(),
+            findings: self.by_class(),
+        }
+    }
+
+    fn by_class(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for (class, _) in self.told.values() {
+            *counts.entry(class.name()).or_default() += 1;
+        }
+        counts
+    }
+
+    fn reload(&mut self, bar: Option<&ProgressBar>) {
+        let again = || -> anyhow::Result<_> {
+            let catalogue = self.arguments.site.catalogue()?;
+            let policy = self.arguments.site.policy(catalogue.as_ref())?;
+            Ok((catalogue, policy))
+        };
+        let message = match again() {
+            Ok((catalogue, policy)) => {
+                (self.catalogue, self.policy) = (catalogue, policy);
+                "policy and signatures read again".to_owned()
+            }
+            Err(error) => format!("policy and signatures stay as they were: {error:#}"),
+        };
+        let message = safe::text(&message).into_owned();
+        match bar {
+            Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
+            None if !self.arguments.quiet => eprintln!("gapwatch: {message}"),
+            None => {}
+        }
+    }
+
+    fn status_line(&self) -> Option<ProgressBar> {
+        let shown = !self.arguments.quiet && io::stderr().is_terminal();
+        shown.then(|| {
+            let style =
+                ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
+        })
+    }
+
+    fn refresh(&self, bar: &ProgressBar, table: &FlowTable, outside: &Outside, rate: &mut (Instant, u64)) {
+        let elapsed = rate.0.elapsed();
+        if elapsed < TICK {
+            return;
+        }
+        let packets = outside.totals.frames + table.totals.frames;
+        let per_second = u128::from(packets.saturating_sub(rate.1)) * 1000 / elapsed.as_millis().max(1);
+        *rate = (Instant::now(), packets);
+        let classes: Vec<String> =
+            self.by_class().into_iter().map(|(class, count)| format!("{count} {class}")).collect();
+        let not_kept: u64 = table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum();
+        bar.set_message(format!(
+            "{} packets, {per_second}/s; {}; dropped: kernel {}, interface {}, not kept {}",
+            thousands(packets),
+            if classes.is_empty() { "nothing found".to_owned() } else { classes.join(", ") },
+            thousands(outside.losses.kernel),
+            thousands(outside.losses.interface),
+            thousands(not_kept),
+        ));
+        bar.tick();
+    }
+}
+
+/// `17:03:22 SUSPICIOUS certain 10.9.0.2:817/tcp interactive shell on the server`.
+fn line_of(finding: &Finding, again: bool) -> String {
+    let time = finding.last_seen.map(|time| time.to_string()).unwrap_or_default();
+    let time = time.get(11..19).unwrap_or("--:--:--").to_owned();
+    let who = match (finding.kind, finding.port) {
+        (Kind::Scanner, _) => format!("scanner {}", finding.address),
+        (Kind::Client, _) => format!("client {}", finding.address),
+        (_, Some(port)) => format!("{}/{}", std::net::SocketAddr::new(finding.address, port), finding.transport),
+        (_, None) => finding.address.to_string(),
+    };
+    let update = if again { "now " } else { "" };
+    format!(
+        "{time} {update}{} {} {who} {}",
+        finding.class.name().to_uppercase(),
+        finding.confidence.name(),
+        safe::text(&finding.what)
+    )
+}
