@@ -393,7 +393,7 @@ impl<'a> Desk<'a> {
         let kernel_filter = !self.arguments.no_kernel_filter;
         if ndjson {
             let gapwatch = env!("CARGO_PKG_VERSION");
-            self.event(&Event::Begin { schema: "gapwatch.events/1", gapwatch, interface, kernel_filter })?;
+            event(&Event::Begin { schema: "gapwatch.events/1", gapwatch, interface, kernel_filter })?;
         }
         let bar = self.status_line();
         let mut outside = Outside::default();
@@ -433,7 +433,7 @@ impl<'a> Desk<'a> {
             }
             if ndjson && last_stats.elapsed() >= STATS_EVERY {
                 last_stats = Instant::now();
-                self.event(&self.stats(&table, &outside))?;
+                event(&self.stats(&table, &outside))?;
             }
             if let Some(bar) = &bar {
                 self.refresh(bar, &table, &outside, &mut rate);
@@ -450,7 +450,7 @@ impl<'a> Desk<'a> {
         if ndjson {
             let packets = outside.totals.frames + table.totals.frames;
             let (dropped_kernel, dropped_interface) = (outside.losses.kernel, outside.losses.interface);
-            self.event(&Event::End { packets, dropped_kernel, dropped_interface })?;
+            event(&Event::End { packets, dropped_kernel, dropped_interface })?;
         }
         let lost = outside.losses.kernel > 0 || !report.totals.beyond_bounds.is_empty();
         Ok(if lost { Status::Partial } else { Status::Done })
@@ -529,8 +529,8 @@ impl<'a> Desk<'a> {
             }
             self.told.insert(key, now);
             match (self.arguments.format, before) {
-                (Format::Ndjson, None) => self.event(&Event::Finding { finding })?,
-                (Format::Ndjson, Some(_)) => self.event(&Event::Update { finding })?,
+                (Format::Ndjson, None) => event(&Event::Finding { finding })?,
+                (Format::Ndjson, Some(_)) => event(&Event::Update { finding })?,
                 (Format::Table, _) => {
                     let line = line_of(finding, before.is_some());
                     match bar {
@@ -566,13 +566,6 @@ impl<'a> Desk<'a> {
             Some(bar) => bar.suspend(write)?,
             None => write()?,
         }
-        Ok(())
-    }
-
-    fn event(&self, event: &Event<'_>) -> anyhow::Result<()> {
-        let mut stdout = io::stdout().lock();
-        json::write_line(event, &mut stdout)?;
-        stdout.flush()?;
         Ok(())
     }
 
@@ -666,4 +659,12 @@ fn line_of(finding: &Finding, again: bool) -> String {
         finding.confidence.name(),
         safe::text(&finding.what)
     )
+}
+
+/// One event on standard output, at once.
+fn event(event: &Event<'_>) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    json::write_line(event, &mut stdout)?;
+    stdout.flush()?;
+    Ok(())
 }

@@ -1,0 +1,283 @@
+//! Live capture on interfaces of namespaces that the tests make and remove. Needs root and iproute2, says so where they are
+//! missing, and fails there when CI is set: no test is skipped unseen.
+
+#![cfg(all(feature = "live", target_os = "linux"))]
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// Two namespaces with a cable between them: 10.77.0.1 and 10.77.0.2.
+struct Net {
+    names: [String; 2],
+}
+
+fn run(command: &[&str]) -> Output {
+    Command::new(command[0]).args(&command[1..]).output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+impl Net {
+    /// `None`, with a printed reason, where it cannot be made.
+    fn new() -> Option<Net> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let id = std::process::id();
+        let names = ["a", "b"].map(|side| format!("gwt{id}-{number}{side}"));
+        let possible = Command::new("ip").args(["netns", "add", &names[0]]).output();
+        if !possible.as_ref().is_ok_and(|output| output.status.success()) {
+            let reason = possible
+                .map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stderr).into_owned());
+            println!("skipped: no namespace can be made here: {}", reason.trim());
+            assert!(std::env::var_os("CI").is_none(), "CI has the rights for this");
+            return None;
+        }
+        let net = Net { names };
+        let [a, b] = &net.names;
+        run(&["ip", "netns", "add", b]);
+        run(&["ip", "link", "add", "gw0", "netns", a, "type", "veth", "peer", "name", "gw0", "netns", b]);
+        for (name, address) in [(a, "10.77.0.1/24"), (b, "10.77.0.2/24")] {
+            run(&["ip", "-n", name, "addr", "add", address, "dev", "gw0"]);
+            run(&["ip", "-n", name, "link", "set", "gw0", "up"]);
+            run(&["ip", "-n", name, "link", "set", "lo", "up"]);
+        }
+        sleep(Duration::from_millis(300));
+        Some(net)
+    }
+
+    fn command(&self, side: usize, program: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.names[side]]).args(program);
+        command.env("XDG_DATA_HOME", "/nonexistent").env("XDG_CONFIG_HOME", "/nonexistent").stdin(Stdio::null());
+        command
+    }
+
+    /// gapwatch on the second host, once it says that it watches.
+    fn watch(&self, arguments: &[&str]) -> Watch {
+        let program = [&[env!("CARGO_BIN_EXE_gapwatch"), "live"], arguments].concat();
+        let mut child =
+            self.command(1, &program).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+        let mut first = String::new();
+        errors.read_line(&mut first).expect("it says something");
+        Watch { child, errors, first }
+    }
+
+    /// A question and an answer over TCP on this port of the second host, by two small Python programs.
+    fn talk(&self, port: u16, question: &str, answer: &str) {
+        let server = format!(
+            "import socket\ns=socket.socket(); s.setsockopt(1,2,1); s.bind(('10.77.0.2',{port})); s.listen()\nc=s.accept()[0]; c.recv(999); c.sendall({answer:?}.encode()); c.recv(9)"
+        );
+        let mut server = self.command(1, &["python3", "-c", &server]).spawn().expect("it starts");
+        let client = format!(
+            "import socket,time\nfor _ in range(50):\n  try: c=socket.create_connection(('10.77.0.2',{port})); break\n  except OSError: time.sleep(0.1)\nc.sendall({question:?}.encode()); c.recv(999); time.sleep(0.1)"
+        );
+        assert!(self.command(0, &["python3", "-c", &client]).status().expect("it runs").success());
+        let _ = server.wait();
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for name in &self.names {
+            run(&["ip", "netns", "del", name]);
+        }
+    }
+}
+
+struct Watch {
+    child: Child,
+    errors: BufReader<std::process::ChildStderr>,
+    first: String,
+}
+
+impl Watch {
+    fn signal(&self, name: &str) {
+        run(&["kill", "-s", name, &self.child.id().to_string()]);
+    }
+
+    /// Ends it, and gives status, standard output and standard error.
+    fn end(mut self) -> (i32, String, String) {
+        sleep(Duration::from_millis(1500));
+        self.signal("INT");
+        self.wait()
+    }
+
+    fn wait(&mut self) -> (i32, String, String) {
+        let start = Instant::now();
+        while self.child.try_wait().expect("it can be waited for").is_none() {
+            assert!(start.elapsed() < Duration::from_secs(20), "it does not end");
+            sleep(Duration::from_millis(50));
+        }
+        let status = self.child.wait().expect("it ended").code().expect("a status");
+        let (mut out, mut errors) = (String::new(), std::mem::take(&mut self.first));
+        self.child.stdout.take().expect("piped").read_to_string(&mut out).expect("UTF-8");
+        self.errors.read_to_string(&mut errors).expect("UTF-8");
+        (status, out, errors)
+    }
+}
+
+/// A finding without what depends on the numbering of frames.
+fn essence(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("a list");
+    let essence = |finding: &Value| {
+        let reasons: Vec<String> = finding["evidence"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|reason| format!("{} {}", reason["by"], reason["says"]))
+            .collect();
+        format!(
+            "{} {} {} {} {} {reasons:?}",
+            finding["address"], finding["port"], finding["class"], finding["what"], finding["packets"]
+        )
+    };
+    findings.iter().map(essence).collect()
+}
+
+#[test]
+fn a_live_report_is_that_of_the_recording() {
+    let Some(net) = Net::new() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = folder.path().join("recording.pcap");
+    let path = recording.to_str().expect("plain");
+    let mut tcpdump = match net
+        .command(1, &["tcpdump", "-i", "gw0", "-U", "--immediate-mode", "-w", path])
+        .stderr(Stdio::null())
+        .spawn()
+    {
+        Ok(tcpdump) => tcpdump,
+        Err(error) => panic!("tcpdump: {error}"),
+    };
+    sleep(Duration::from_millis(1500));
+    for filter in [&[][..], &["--no-kernel-filter"]] {
+        let watch = net.watch(&[&["-i", "gw0", "-f", "json"], filter].concat());
+        assert!(watch.first.contains("gave up") && watch.first.contains("all capabilities"), "{}", watch.first);
+        net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+        net.talk(722, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n");
+        net.talk(8080, "out of scope", "as well");
+        let (status, out, errors) = watch.end();
+        assert_eq!(status, 0, "{errors}");
+        let live: Value = serde_json::from_str(&out).expect("valid JSON");
+        assert_eq!(live["inputs"][0]["format"], "live");
+        let services: Vec<&Value> =
+            live["findings"].as_array().expect("a list").iter().map(|finding| &finding["port"]).collect();
+        assert_eq!(services, [817, 722], "{out}");
+        if filter.is_empty() {
+            assert_eq!(live["totals"]["outside"], 0, "the kernel dropped them");
+        } else {
+            // The recording holds both rounds: what the second saw is what is said of it.
+            assert!(live["totals"]["outside"].as_u64().is_some_and(|outside| outside >= 8), "{out}");
+            run(&["kill", "-s", "INT", &tcpdump.id().to_string()]);
+            let _ = tcpdump.wait();
+            let both = run(&[env!("CARGO_BIN_EXE_gapwatch"), "-q", "-f", "json", path]);
+            let both: Value = serde_json::from_slice(&both.stdout).expect("valid JSON");
+            for finding in both["findings"].as_array().expect("a list") {
+                let port = &finding["port"];
+                let once = live["findings"]
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .find(|other| other["port"] == *port)
+                    .expect("seen live");
+                assert_eq!(finding["packets"].as_u64(), once["packets"].as_u64().map(|packets| 2 * packets), "{port}");
+                assert_eq!((&finding["class"], &finding["what"]), (&once["class"], &once["what"]));
+            }
+            assert_eq!(essence(&both).len(), essence(&live).len());
+        }
+    }
+}
+
+#[test]
+fn findings_are_told_as_they_come_and_signals_are_heard() {
+    let Some(net) = Net::new() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let policy = folder.path().join("site.toml");
+    fs::write(&policy, "").expect("writable");
+    let watch = net.watch(&["-i", "any", "-f", "ndjson", "--policy", policy.to_str().expect("plain")]);
+    net.talk(817, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n");
+    sleep(Duration::from_millis(1500));
+    watch.signal("USR1");
+    sleep(Duration::from_millis(500));
+    fs::write(&policy, "[[service]]\nname = 'front'\nport = 817\nprotocol = 'http'\n").expect("writable");
+    watch.signal("HUP");
+    sleep(Duration::from_millis(500));
+    let (status, out, errors) = watch.end();
+    assert_eq!(status, 0, "{errors}");
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event["event"].as_str().expect("a kind")).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&"begin"), Some(&"end")), "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "finding").count(), 1, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "report").count(), 2, "{kinds:?}");
+    let reports: Vec<&Value> = events.iter().filter(|event| event["event"] == "report").collect();
+    assert!(reports[0]["report"]["findings"][0]["known"].is_null());
+    assert_eq!(reports[1]["report"]["findings"][0]["known"], "front", "{errors}");
+}
+
+#[test]
+fn a_window_closes_and_the_next_starts_afresh() {
+    let Some(net) = Net::new() else { return };
+    let watch = net.watch(&["-i", "gw0", "-f", "ndjson", "--window", "2s"]);
+    net.talk(817, "hello\n", "hello\n");
+    sleep(Duration::from_millis(2500));
+    net.talk(722, "hello\n", "hello\n");
+    let (status, out, errors) = watch.end();
+    assert_eq!(status, 0, "{errors}");
+    let reports: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("valid JSON"))
+        .filter(|event: &Value| event["event"] == "report")
+        .collect();
+    assert!(reports.len() >= 2, "{out}");
+    for report in &reports {
+        let totals = &report["report"]["totals"];
+        let skipped: u64 = totals["skipped"].as_object().expect("a map").values().filter_map(Value::as_u64).sum();
+        let sum =
+            totals["observed"].as_u64().expect("a number") + totals["outside"].as_u64().expect("a number") + skipped;
+        assert_eq!(totals["frames"].as_u64(), Some(sum), "{totals}");
+    }
+    let last = reports.last().expect("some")["report"]["findings"].to_string();
+    assert!(!last.contains("\"port\":817"), "{last}");
+}
+
+#[test]
+fn an_interface_that_goes_away_ends_with_the_report() {
+    let Some(net) = Net::new() else { return };
+    let mut watch = net.watch(&["-i", "gw0"]);
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    run(&["ip", "-n", &net.names[1], "link", "del", "gw0"]);
+    let (status, out, errors) = watch.wait();
+    assert_eq!(status, 4, "{errors}");
+    assert!(errors.contains("the report is of what was seen until then"), "{errors}");
+    assert!(out.contains("10.77.0.2:817/tcp"), "{out}");
+}
+
+#[test]
+fn wrong_names_rights_and_filters_have_their_messages() {
+    let Some(net) = Net::new() else { return };
+    let gapwatch = env!("CARGO_BIN_EXE_gapwatch");
+    let output = net.command(1, &[gapwatch, "live", "-i", "gw1"]).output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(3) && errors.contains("gw0 is meant"), "{errors}");
+    let output = net.command(1, &[gapwatch, "live", "-i", "gw0", "port", "nowhere"]).output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && errors.contains("filter “port nowhere”"), "{errors}");
+    // A copy that everybody may run.
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .expect("a folder");
+    let copy = folder.path().join("gapwatch");
+    fs::copy(gapwatch, &copy).expect("it can be copied");
+    let copy = copy.to_str().expect("plain");
+    let output = net
+        .command(1, &["setpriv", "--reuid", "65534", "--clear-groups", copy, "live", "-i", "gw0"])
+        .output()
+        .expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(5) && errors.contains(&format!("setcap cap_net_raw=eip {copy}")), "{errors}");
+}
