@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, and the exit status. One file a verb.
 
 mod explain;
+mod listening;
 #[cfg(feature = "live")]
 mod live;
 mod policy;
@@ -42,6 +43,7 @@ Examples:
   gapwatch -v /captures                 every capture in a folder, every reason with its frames
   zcat old.pcap.gz | gapwatch -f json -   from a pipe, as JSON
   gapwatch live -i eth0                 watch an interface until Ctrl-C
+  gapwatch listening                    what this machine itself serves there
   gapwatch explain 817                  the story of a port
   gapwatch --policy site.toml --baseline old.json new.pcap
                                         with the site's own word, and what is new since the last report
@@ -68,6 +70,8 @@ enum Verb {
     /// Watch an interface, tell findings as they come, and report at the end
     #[cfg(feature = "live")]
     Live(Box<live::LiveArgs>),
+    /// This machine's own sockets on unassigned well-known ports, with process and user
+    Listening(Box<listening::Listening>),
     /// What a port, an RPC program, a signature or a rule means
     Explain(explain::Explain),
     /// Whether a policy is sound, and what it would do to a report
@@ -147,6 +151,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
         Some(Verb::Read(read)) => read.run(),
         #[cfg(feature = "live")]
         Some(Verb::Live(live)) => live.run(),
+        Some(Verb::Listening(listening)) => listening.run(),
         Some(Verb::Explain(explain)) => explain.run(),
         Some(Verb::Policy(policy)) => policy.run(),
         Some(Verb::Registry(registry)) => registry.run(),

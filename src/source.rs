@@ -8,6 +8,8 @@ pub mod kernel_filter;
 pub mod live;
 mod pcap;
 mod pcapng;
+#[cfg(feature = "cli")]
+pub mod sockets;
 pub mod unzip;
 
 use crate::error::Error;

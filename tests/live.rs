@@ -4,6 +4,7 @@
 #![cfg(all(feature = "live", target_os = "linux"))]
 
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
@@ -154,6 +155,8 @@ fn a_live_report_is_that_of_the_recording() {
         Err(error) => panic!("tcpdump: {error}"),
     };
     sleep(Duration::from_millis(1500));
+    // Packets of each port in the round before: the recording holds both.
+    let mut before: HashMap<u64, u64> = HashMap::new();
     for filter in [&[][..], &["--no-kernel-filter"]] {
         let watch = net.watch(&[&["-i", "gw0", "-f", "json"], filter].concat());
         assert!(watch.first.contains("gave up") && watch.first.contains("all capabilities"), "{}", watch.first);
@@ -169,8 +172,11 @@ fn a_live_report_is_that_of_the_recording() {
         assert_eq!(services, [817, 722], "{out}");
         if filter.is_empty() {
             assert_eq!(live["totals"]["outside"], 0, "the kernel dropped them");
+            let packets = |finding: &Value| {
+                (finding["port"].as_u64().expect("a port"), finding["packets"].as_u64().expect("a number"))
+            };
+            before = live["findings"].as_array().expect("a list").iter().map(packets).collect();
         } else {
-            // The recording holds both rounds: what the second saw is what is said of it.
             assert!(live["totals"]["outside"].as_u64().is_some_and(|outside| outside >= 8), "{out}");
             run(&["kill", "-s", "INT", &tcpdump.id().to_string()]);
             let _ = tcpdump.wait();
@@ -184,7 +190,8 @@ fn a_live_report_is_that_of_the_recording() {
                     .iter()
                     .find(|other| other["port"] == *port)
                     .expect("seen live");
-                assert_eq!(finding["packets"].as_u64(), once["packets"].as_u64().map(|packets| 2 * packets), "{port}");
+                let in_both = once["packets"].as_u64().expect("a number") + before[&port.as_u64().expect("a port")];
+                assert_eq!(finding["packets"].as_u64(), Some(in_both), "{port}");
                 assert_eq!((&finding["class"], &finding["what"]), (&once["class"], &once["what"]));
             }
             assert_eq!(essence(&both).len(), essence(&live).len());
@@ -280,4 +287,48 @@ fn wrong_names_rights_and_filters_have_their_messages() {
         .expect("it runs");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(5) && errors.contains(&format!("setcap cap_net_raw=eip {copy}")), "{errors}");
+}
+
+#[test]
+fn the_hosts_own_sockets_are_listed_with_their_holders() {
+    let Some(net) = Net::new() else { return };
+    let gapwatch = env!("CARGO_BIN_EXE_gapwatch");
+    let server = "import socket,time\ns=socket.socket(); s.bind(('10.77.0.2',817)); s.listen()\nu=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); u.bind(('0.0.0.0',930))\ntime.sleep(30)";
+    let mut server = net.command(1, &["python3", "-c", server]).spawn().expect("it starts");
+    sleep(Duration::from_millis(700));
+    let output = net.command(1, &[gapwatch, "listening", "-f", "json"]).output().expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("valid JSON");
+    let sockets = report["sockets"].as_array().expect("a list");
+    let ports: Vec<(&str, u64)> = sockets
+        .iter()
+        .map(|socket| (socket["transport"].as_str().expect("a name"), socket["port"].as_u64().expect("a number")))
+        .collect();
+    assert_eq!(ports, [("tcp", 817), ("udp", 930)], "{report}");
+    assert_eq!((&report["schema"], &report["rpcbind"]), (&"gapwatch.listening/1".into(), &false.into()));
+    for socket in sockets {
+        assert_eq!((&socket["holder"], &socket["opinion"]), (&"found".into(), &"unexplained".into()), "{socket}");
+        assert!(socket["process"]["name"].as_str().is_some_and(|name| name.starts_with("python")), "{socket}");
+        assert_eq!(socket["user"], "root");
+    }
+    // What others may see of it, and the policy's word.
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .expect("a folder");
+    let (copy, policy) = (folder.path().join("gapwatch"), folder.path().join("site.toml"));
+    fs::copy(gapwatch, &copy).expect("it can be copied");
+    fs::write(&policy, "[[service]]\nname = 'front'\nport = [817, 930]\n").expect("writable");
+    let (copy, policy) = (copy.to_str().expect("plain"), policy.to_str().expect("plain"));
+    let nobody = ["setpriv", "--reuid", "65534", "--clear-groups", copy, "listening", "--fail-on", "unexplained"];
+    let output = net.command(1, &nobody).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(1) && text.contains("hidden, run this as root"), "{text}");
+    let output = net
+        .command(1, &[gapwatch, "listening", "--policy", policy, "--fail-on", "unexplained"])
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(0) && text.contains("known by the policy: front"), "{text}");
+    server.kill().expect("it was running");
+    let _ = server.wait();
 }

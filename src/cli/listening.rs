@@ -1,0 +1,175 @@
+//! `gapwatch listening`: this machine's own sockets on unassigned well-known ports, who holds them, and what to think of it.
+
+use super::read::{Ports, scope_of};
+use super::site::Site;
+use super::{Common, Status};
+use crate::output::{json, safe};
+use crate::policy::{Policy, Subject};
+use crate::port::Transport;
+use crate::registry::{lore, program};
+use crate::signature::portmap::Binding;
+use crate::source::sockets::{self, Held, Holder};
+use crate::words::count;
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Args, Debug)]
+pub struct Listening {
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    format: Format,
+    /// Look at these ports instead of the unassigned ones
+    #[arg(long, value_name = "PORTS", value_parser = super::read::parse_ports)]
+    ports: Option<Ports>,
+    /// Look at the ports that IANA keeps reserved as well
+    #[arg(long)]
+    include_reserved: bool,
+    /// Exit with 1 when a socket is of this opinion
+    #[arg(long, value_enum, value_name = "OPINION")]
+    fail_on: Option<Opinion>,
+    #[command(flatten)]
+    site: Site,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// What to think of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Opinion {
+    /// Nobody says what it is for
+    Unexplained,
+    /// Registered with this host's rpcbind
+    LegacyRpc,
+    /// The policy knows it
+    Known,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema: &'static str,
+    gapwatch: &'static str,
+    /// Whether an rpcbind answered on this host.
+    rpcbind: bool,
+    /// Network namespaces of this host that were not looked into.
+    other_namespaces: usize,
+    sockets: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    held: Held,
+    opinion: Opinion,
+    /// Program and version, as rpcbind has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rpc: Vec<String>,
+    /// The name of the service in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<String>,
+    /// What is known to have lived on the port.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lore: Vec<String>,
+}
+
+impl Listening {
+    pub fn run(&self) -> anyhow::Result<Status> {
+        let registry = self.common.registry()?;
+        let scope = scope_of(&registry, self.ports.as_ref(), self.include_reserved);
+        let policy = self.site.policy(None)?.map(|(_, policy)| policy);
+        let held = match sockets::held() {
+            Ok(held) => held,
+            Err(problem) => bail!("this machine's sockets cannot be listed: {problem}"),
+        };
+        let registered = sockets::registered();
+        let bindings = registered.as_deref().unwrap_or_default();
+        let sockets: Vec<Entry> = held
+            .into_iter()
+            .filter(|held| scope.is_target(held.transport, held.port))
+            .map(|held| entry(held, bindings, policy.as_ref()))
+            .collect();
+        let report = Report {
+            schema: "gapwatch.listening/1",
+            gapwatch: env!("CARGO_PKG_VERSION"),
+            rpcbind: registered.is_some(),
+            other_namespaces: sockets::other_namespaces(),
+            sockets,
+        };
+        let mut stdout = io::stdout().lock();
+        match self.format {
+            Format::Json => json::write(&report, &mut stdout)?,
+            Format::Table => write(&report, &mut stdout)?,
+        }
+        let met = self.fail_on.is_some_and(|opinion| report.sockets.iter().any(|entry| entry.opinion == opinion));
+        Ok(if met { Status::Found } else { Status::Done })
+    }
+}
+
+fn entry(held: Held, bindings: &[Binding], policy: Option<&Policy>) -> Entry {
+    let of_port = |binding: &&Binding| binding.port == held.port && binding.transport == held.transport;
+    let rpc: Vec<String> = bindings
+        .iter()
+        .filter(of_port)
+        .map(|binding| format!("{} v{}", program::name(binding.program, binding.version), binding.version))
+        .collect();
+    let (servers, ports) = ([held.address], [held.port]);
+    let subject = Subject { servers: &servers, transport: held.transport, ports: &ports, clients: &[] };
+    let known = policy.and_then(|policy| policy.known(&subject, None)).map(|known| known.name.clone());
+    let lore = lore::of(held.transport, held.port).filter(|known| known.kind != "range");
+    let lore = lore.map(|known| format!("{} ({})", known.what, known.kind)).collect();
+    let opinion = match (&known, rpc.is_empty()) {
+        (Some(_), _) => Opinion::Known,
+        (None, false) => Opinion::LegacyRpc,
+        (None, true) => Opinion::Unexplained,
+    };
+    Entry { held, opinion, rpc, known, lore }
+}
+
+fn write(report: &Report, writer: &mut impl Write) -> io::Result<()> {
+    if report.sockets.is_empty() {
+        writeln!(writer, "Nothing on this machine waits on an unassigned well-known port.")?;
+    }
+    for entry in &report.sockets {
+        let Entry { held, .. } = entry;
+        let place = std::net::SocketAddr::new(held.address, held.port);
+        let opinion = match entry.opinion {
+            Opinion::Known => format!("known by the policy: {}", entry.known.as_deref().unwrap_or_default()),
+            Opinion::LegacyRpc => format!("legacy RPC, registered with rpcbind: {}", entry.rpc.join(", ")),
+            Opinion::Unexplained => "unexplained".to_owned(),
+        };
+        writeln!(writer, "{place}/{}  {}", held.transport, safe::text(&opinion))?;
+        let user = held.user.as_deref().map_or_else(String::new, |user| format!(", user {user}"));
+        let holder = match (held.holder, &held.process) {
+            (Holder::Found, Some(process)) => {
+                let unit = process.unit.as_deref().map_or_else(String::new, |unit| format!(", in {unit}"));
+                format!("{} (pid {}{user}) {}{unit}", process.name, process.pid, process.executable)
+            }
+            (Holder::Kernel, _) => "the kernel itself, no process (NFS or lockd)".to_owned(),
+            _ => format!("another user's process{user}: hidden, run this as root to see it"),
+        };
+        writeln!(writer, "    held by {}", safe::text(&holder))?;
+        if !entry.lore.is_empty() {
+            writeln!(writer, "    known on this port: {}", entry.lore.join("; "))?;
+        }
+        if held.transport == Transport::Tcp && entry.opinion == Opinion::Unexplained {
+            writeln!(writer, "    `gapwatch explain {}` has the story of the port", held.port)?;
+        }
+    }
+    let rpcbind = if report.rpcbind { "answers" } else { "does not answer" };
+    writeln!(writer, "\n{}; rpcbind on this host {rpcbind}", count(report.sockets.len(), "socket"))?;
+    if report.other_namespaces > 0 {
+        writeln!(
+            writer,
+            "{} not looked into (containers, mostly)",
+            count(report.other_namespaces, "other network namespace")
+        )?;
+    }
+    Ok(())
+}

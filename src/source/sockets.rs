@@ -1,0 +1,222 @@
+//! This machine's own sockets and who holds them, and what its rpcbind says of them. Judges nothing.
+
+use crate::port::Transport;
+use crate::signature::portmap::{Binding, PORTMAPPER, Question};
+use listeners::{Protocol, SocketState};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+/// How long rpcbind on this host may take to answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The largest answer of a portmapper that fits a datagram.
+const MAX_ANSWER: usize = 65_507;
+
+/// A socket that waits for others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    pub transport: Transport,
+    pub address: IpAddr,
+    pub port: u16,
+    pub holder: Holder,
+    /// Whose socket it is, where the system says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// What is known of who holds a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holder {
+    Found,
+    /// Another user's process: root would see it.
+    Hidden,
+    /// No process has it: the kernel serves it itself, as NFS and lockd.
+    Kernel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Process {
+    pub pid: u32,
+    pub name: String,
+    pub executable: String,
+    /// The systemd unit or the container that it belongs to, where that can be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// Every socket that waits, by transport, port and address.
+///
+/// # Errors
+/// What the system says, in words.
+pub fn held() -> Result<Vec<Held>, String> {
+    let listeners = listeners::get_all().map_err(|error| error.to_string())?;
+    let mut found: BTreeMap<(Transport, u16, IpAddr), Held> = BTreeMap::new();
+    for (transport, address, user) in kernel_list() {
+        let holder = if sees_all() { Holder::Kernel } else { Holder::Hidden };
+        let held = Held { transport, address: address.ip(), port: address.port(), holder, user, process: None };
+        found.insert((transport, address.port(), address.ip()), held);
+    }
+    for listener in listeners {
+        let transport = match listener.protocol {
+            Protocol::TCP if listener.state == SocketState::Listen => Transport::Tcp,
+            Protocol::TCP => continue,
+            Protocol::UDP => Transport::Udp,
+        };
+        let (address, port) = (listener.socket.ip(), listener.socket.port());
+        let process = Process {
+            pid: listener.process.pid,
+            unit: unit(listener.process.pid),
+            name: listener.process.name,
+            executable: listener.process.path,
+        };
+        let held = found.entry((transport, port, address)).or_insert_with(|| Held {
+            transport,
+            address,
+            port,
+            holder: Holder::Found,
+            user: None,
+            process: None,
+        });
+        // Several processes may share a socket: the first by number is named.
+        if held.process.as_ref().is_none_or(|known| process.pid < known.pid) {
+            held.holder = Holder::Found;
+            held.process = Some(process);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Whether every user's processes can be looked into.
+fn sees_all() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
+    field("Uid:").split_whitespace().nth(1) == Some("0")
+}
+
+/// What the kernel lists (Linux, proc(5)), with the user of each: also what no process of ours may be seen to hold.
+fn kernel_list() -> Vec<(Transport, SocketAddr, Option<String>)> {
+    let mut list = Vec::new();
+    for (file, transport) in
+        [("tcp", Transport::Tcp), ("tcp6", Transport::Tcp), ("udp", Transport::Udp), ("udp6", Transport::Udp)]
+    {
+        let text = fs::read_to_string(format!("/proc/net/{file}")).unwrap_or_default();
+        list.extend(text.lines().skip(1).filter_map(|line| kernel_line(line, transport)));
+    }
+    list
+}
+
+fn kernel_line(line: &str, transport: Transport) -> Option<(Transport, SocketAddr, Option<String>)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    // A TCP socket that listens is in state 0A, a UDP socket without a peer in state 07.
+    let waits = if transport == Transport::Tcp { "0A" } else { "07" };
+    if *fields.get(3)? != waits {
+        return None;
+    }
+    let (address, port) = fields.get(1)?.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    // Words of 32 bits in the byte order of the machine.
+    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let address = match address.len() {
+        8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, chunk) in bytes.chunks_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(index * 8)?);
+            }
+            IpAddr::V6(Ipv6Addr::from(bytes))
+        }
+        _ => return None,
+    };
+    Some((transport, SocketAddr::new(address, port), fields.get(7).map(|uid| user(uid))))
+}
+
+/// The name behind a number, where the system's list of users has it.
+fn user(uid: &str) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&uid)).then(|| fields[0].to_owned())
+    });
+    name.unwrap_or_else(|| uid.to_owned())
+}
+
+/// The systemd unit or container of a process, by its control group.
+fn unit(pid: u32) -> Option<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let parts = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2)).flat_map(|path| path.split('/'));
+    let telling = |part: &&str| {
+        [".service", ".socket", ".scope"].iter().any(|suffix| part.ends_with(suffix))
+            || ["docker", "podman", "lxc", "kubepods", "machine"].iter().any(|word| part.contains(word))
+    };
+    // The innermost is the last.
+    parts.filter(telling).fold(None, |_, part| Some(part.to_owned()))
+}
+
+/// How many other network namespaces processes of this host live in: their sockets are not listed here.
+#[must_use]
+pub fn other_namespaces() -> usize {
+    let own = fs::read_link("/proc/self/ns/net").ok();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let links = entries.filter_map(|entry| fs::read_link(entry.path().join("ns/net")).ok());
+    links.filter(|link| Some(link) != own.as_ref()).collect::<BTreeSet<_>>().len()
+}
+
+/// What rpcbind on this host has registered, by both of its lists: version 2 knows IPv4 only, version 4 IPv6 as well
+/// (RFC 1833, `PMAPPROC_DUMP` and `RPCBPROC_DUMP`). `None` where nobody answers on the loopback.
+#[must_use]
+pub fn registered() -> Option<Vec<Binding>> {
+    let old = ask(2, &Question::Dump);
+    // Who does not know the first will not know the second.
+    let new = old.as_ref().and_then(|_| ask(4, &Question::DumpAddresses));
+    let mut bindings = old?;
+    for binding in new.unwrap_or_default() {
+        let same = |known: &Binding| {
+            (known.program, known.version, known.transport, known.port)
+                == (binding.program, binding.version, binding.transport, binding.port)
+        };
+        if !bindings.iter().any(same) {
+            bindings.push(binding);
+        }
+    }
+    Some(bindings)
+}
+
+/// Asks the portmapper of this version for its whole list, which is procedure 4 in all of them.
+fn ask(version: u32, question: &Question) -> Option<Vec<Binding>> {
+    const XID: [u8; 4] = *b"gapw";
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+    socket.set_read_timeout(Some(PATIENCE)).ok()?;
+    socket.connect((Ipv4Addr::LOCALHOST, 111)).ok()?;
+    // xid, call, RPC version 2, program, version, procedure, no credential, no verifier.
+    let words: [u32; 9] = [0, 2, PORTMAPPER, version, 4, 0, 0, 0, 0];
+    let call: Vec<u8> = XID.into_iter().chain(words.iter().flat_map(|word| word.to_be_bytes())).collect();
+    socket.send(&call).ok()?;
+    let mut answer = vec![0; MAX_ANSWER];
+    let len = socket.recv(&mut answer).ok()?;
+    // xid, reply, accepted, a verifier of eight bytes, success; then the list.
+    let result = answer.get(..len)?.strip_prefix(&XID)?.strip_prefix(&[0, 0, 0, 1, 0, 0, 0, 0])?.get(12..)?;
+    Some(question.learn(result, Transport::Udp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn lines_of_the_kernel_are_read() {
+        let line =
+            "   0: 0100007F:0331 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100";
+        let (_, address, user) = kernel_line(line, Transport::Tcp).expect("a socket");
+        assert_eq!((address.to_string().as_str(), user.is_some()), ("127.0.0.1:817", true));
+        assert!(kernel_line(&line.replace(" 0A ", " 01 "), Transport::Tcp).is_none());
+        let line =
+            "  1: 00000000000000000000000001000000:0334 00000000000000000000000000000000:0000 07 0:0 0:0 0 1000 0 1 2";
+        assert_eq!(kernel_line(line, Transport::Udp).expect("a socket").1.to_string(), "[::1]:820");
+    }
+}
