@@ -1,6 +1,8 @@
 //! The command line: what was typed, what it means, and the exit status. One file a verb.
 
 mod explain;
+#[cfg(feature = "live")]
+mod keep;
 mod listening;
 #[cfg(feature = "live")]
 mod live;

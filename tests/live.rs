@@ -332,3 +332,34 @@ fn the_hosts_own_sockets_are_listed_with_their_holders() {
     server.kill().expect("it was running");
     let _ = server.wait();
 }
+
+#[test]
+fn frames_behind_suspicious_findings_are_kept() {
+    let Some(net) = Net::new() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let kept = folder.path().join("kept.pcap");
+    let path = kept.to_str().expect("plain");
+    let watch = net.watch(&["-i", "gw0", "-f", "json", "-w", path]);
+    net.talk(722, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n");
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    let (status, out, errors) = watch.end();
+    assert_eq!(status, 0, "{errors}");
+    let live: Value = serde_json::from_str(&out).expect("valid JSON");
+    let packets = live["findings"][0]["packets"].as_u64().expect("a number");
+    assert!(errors.contains(&format!("{packets} frames kept")), "{errors}");
+    let again = run(&[env!("CARGO_BIN_EXE_gapwatch"), "-q", "-f", "json", path]);
+    let again: Value = serde_json::from_slice(&again.stdout).expect("valid JSON");
+    let findings = again["findings"].as_array().expect("a list");
+    assert_eq!(
+        (findings.len(), &findings[0]["port"], &findings[0]["packets"]),
+        (1, &817.into(), &packets.into()),
+        "{again}"
+    );
+
+    // A row of small files; a disk that is full ends the keeping, not the watch.
+    let watch = net.watch(&["-i", "gw0", "-f", "json", "-w", "/dev/full"]);
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    let (status, out, errors) = watch.end();
+    assert!(status == 4 && errors.contains("no more frames are kept"), "{status} {errors}");
+    assert!(out.contains("\"port\": 817"), "{out}");
+}

@@ -1,6 +1,7 @@
 //! `gapwatch live`: watches an interface. One thread takes packets from the kernel and passes on those in scope, another
 //! keeps the table, judges, and tells what it finds as soon as there is enough to tell.
 
+use super::keep::Keeper;
 use super::read::{Ports, scope_of, width};
 use super::rights;
 use super::site::Site;
@@ -10,7 +11,7 @@ use crate::error::Error;
 use crate::finding::{Finding, Kind};
 use crate::glance::glance;
 use crate::judge::Options;
-use crate::output::{json, safe, table};
+use crate::output::{json, pcap, safe, table};
 use crate::port::Transport;
 use crate::registry::Registry;
 use crate::report::{Input, PolicyNote, Report, Status as InputStatus, report_with};
@@ -18,7 +19,7 @@ use crate::scan::shards::Batch;
 use crate::signature::pattern;
 use crate::source::live::{self, Live, Losses};
 use crate::table::{FlowTable, MAX_FLOWS, Totals};
-use crate::words::thousands;
+use crate::words::{count_u64, thousands};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -78,6 +80,15 @@ pub struct LiveArgs {
     /// Close and report a window of packet time, and start afresh with what portmappers have said: 5m, 1h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     window: Option<Duration>,
+    /// Keep the frames behind suspicious findings here, as pcap
+    #[arg(short, long, value_name = "FILE")]
+    write: Option<std::path::PathBuf>,
+    /// Begin another file (FILE.1, FILE.2 …) after so many MiB
+    #[arg(short = 'C', long, value_name = "MIB", requires = "write", default_value_t = 0)]
+    file_size: u64,
+    /// After so many files, write the first again
+    #[arg(short = 'W', long, value_name = "N", requires = "write", default_value_t = 10)]
+    file_count: u32,
     /// How to tell on standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     format: Format,
@@ -177,7 +188,18 @@ impl LiveArgs {
             }
             Err(error) => return Err(error.into()),
         };
-        let given_up = rights::give_up(&desk.readable(), &[]);
+        let keeper = match &self.write {
+            Some(path) => {
+                let files = pcap::Files::create(path, live.link(), self.file_size << 20, self.file_count);
+                Some(Keeper::new(files.with_context(|| format!("{}: cannot be written", path.display()))?))
+            }
+            None => None,
+        };
+        let folder = self
+            .write
+            .as_ref()
+            .map(|path| path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+        let given_up = rights::give_up(&desk.readable(), &folder.map(Path::to_owned).into_iter().collect::<Vec<_>>());
         if !self.quiet {
             let filter = if self.no_kernel_filter { "no kernel filter" } else { "kernel filter on" };
             eprintln!(
@@ -192,7 +214,7 @@ impl LiveArgs {
         let gone = AtomicBool::new(false);
         thread::scope(|threads| {
             let desk = threads.spawn(|| {
-                let status = desk.work(table, &receiver, &interface);
+                let status = desk.work(table, keeper, &receiver, &interface);
                 gone.store(true, Ordering::Relaxed);
                 drop(receiver);
                 status
@@ -388,7 +410,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Works until the packets end. A reader that goes away ends it as well.
-    fn work(mut self, mut table: FlowTable, receiver: &Receiver<Message>, interface: &str) -> anyhow::Result<Status> {
+    fn work(
+        mut self,
+        mut table: FlowTable,
+        mut keeper: Option<Keeper>,
+        receiver: &Receiver<Message>,
+        interface: &str,
+    ) -> anyhow::Result<Status> {
         let ndjson = self.arguments.format == Format::Ndjson;
         let kernel_filter = !self.arguments.no_kernel_filter;
         if ndjson {
@@ -403,8 +431,13 @@ impl<'a> Desk<'a> {
         while let Ok(message) = receiver.recv() {
             match message {
                 Message::Frames(mut batch) => {
-                    batch.pour_into(&mut table);
                     dirty = true;
+                    if keeper.is_some() {
+                        batch.frames().for_each(|frame| table.take(&frame));
+                        self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.hold(batch));
+                    } else {
+                        batch.pour_into(&mut table);
+                    }
                 }
                 Message::Tick(counted) => outside = *counted,
                 Message::Report => {
@@ -429,6 +462,7 @@ impl<'a> Desk<'a> {
                 let start = Instant::now();
                 let report = self.report(&mut table, &outside, &before, interface);
                 self.tell(&report, bar.as_ref())?;
+                self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
                 (judged, cost, dirty) = (Instant::now(), start.elapsed(), false);
             }
             if ndjson && last_stats.elapsed() >= STATS_EVERY {
@@ -443,6 +477,10 @@ impl<'a> Desk<'a> {
             bar.finish_and_clear();
         }
         let report = self.report(&mut table, &outside, &before, interface);
+        self.keep(&mut keeper, None, |keeper| keeper.want(&report.findings));
+        if let (Some(keeper), false) = (&keeper, self.arguments.quiet) {
+            eprintln!("gapwatch: {} kept behind suspicious findings", count_u64(keeper.kept, "frame"));
+        }
         if ndjson {
             self.tell(&report, None)?;
         }
@@ -452,7 +490,8 @@ impl<'a> Desk<'a> {
             let (dropped_kernel, dropped_interface) = (outside.losses.kernel, outside.losses.interface);
             event(&Event::End { packets, dropped_kernel, dropped_interface })?;
         }
-        let lost = outside.losses.kernel > 0 || !report.totals.beyond_bounds.is_empty();
+        let not_kept = self.arguments.write.is_some() && keeper.is_none();
+        let lost = not_kept || outside.losses.kernel > 0 || !report.totals.beyond_bounds.is_empty();
         Ok(if lost { Status::Partial } else { Status::Done })
     }
 
@@ -578,6 +617,23 @@ impl<'a> Desk<'a> {
             dropped_interface: outside.losses.interface,
             not_kept: table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum(),
             findings: self.by_class(),
+        }
+    }
+
+    /// Lets the keeper work; where its disk fills, it stops, and the watch goes on.
+    fn keep(
+        &self,
+        keeper: &mut Option<Keeper>,
+        bar: Option<&ProgressBar>,
+        work: impl FnOnce(&mut Keeper) -> io::Result<()>,
+    ) {
+        let Some(error) = keeper.as_mut().and_then(|keeper| work(keeper).err()) else { return };
+        *keeper = None;
+        let path = self.arguments.write.as_deref().unwrap_or(Path::new("")).display().to_string();
+        let message = format!("gapwatch: {}: {error}; no more frames are kept, the watch goes on", safe::text(&path));
+        match bar {
+            Some(bar) => bar.suspend(|| eprintln!("{message}")),
+            None => eprintln!("{message}"),
         }
     }
 

@@ -49,6 +49,29 @@ impl Batch {
         self.frames.is_empty()
     }
 
+    /// The frames, in their order.
+    #[cfg(feature = "live")]
+    pub(crate) fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        self.frames.iter().map(|(time, link, wire_len, at, range)| Frame {
+            time: *time,
+            link: *link,
+            wire_len: *wire_len,
+            bytes: &self.bytes[range.clone()],
+            at: *at,
+        })
+    }
+
+    #[cfg(feature = "live")]
+    pub(crate) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Bytes that it takes in memory, about.
+    #[cfg(feature = "live")]
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.capacity() + self.frames.capacity() * size_of::<(Timestamp, LinkType, u32, FrameRef, Range<usize>)>()
+    }
+
     pub(crate) fn pour_into(&mut self, table: &mut FlowTable) {
         for (time, link, wire_len, at, range) in self.frames.drain(..) {
             table.take(&Frame { time, link, wire_len, bytes: &self.bytes[range], at });

@@ -1,0 +1,80 @@
+//! Frames as they were, in pcap files with nanoseconds, from one to the next when a size is reached. Judges nothing.
+
+use crate::frame::{Frame, LinkType};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The magic number of files with nanoseconds (draft-ietf-opsawg-pcap, section 4).
+const NANOSECONDS: u32 = 0xa1b2_3c4d;
+const SNAP_LEN: u32 = 262_144;
+
+/// A row of files: NAME, then NAME.1, NAME.2 …; after the last the first is written again.
+pub struct Files {
+    path: PathBuf,
+    link: LinkType,
+    /// Bytes after which the next file begins; 0 for never.
+    size: u64,
+    count: u32,
+    number: u32,
+    written: u64,
+    file: BufWriter<File>,
+}
+
+impl Files {
+    /// Opens the first file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn create(path: &Path, link: LinkType, size: u64, count: u32) -> io::Result<Self> {
+        let file = begin(path, link)?;
+        Ok(Files { path: path.to_owned(), link, size, count: count.max(1), number: 0, written: 0, file })
+    }
+
+    /// Appends a frame.
+    ///
+    /// # Errors
+    /// The disk is full, or the next file cannot be opened.
+    pub fn write(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        let len = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
+        if self.size > 0 && self.written > 0 && self.written + u64::from(len) > self.size {
+            self.file.flush()?;
+            self.number = (self.number + 1) % self.count;
+            self.file = begin(&numbered(&self.path, self.number), self.link)?;
+            self.written = 0;
+        }
+        let (seconds, nanoseconds) = (frame.time.0 / 1_000_000_000, frame.time.0 % 1_000_000_000);
+        let words =
+            [u32::try_from(seconds).unwrap_or(u32::MAX), u32::try_from(nanoseconds).unwrap_or(0), len, frame.wire_len];
+        for word in words {
+            self.file.write_all(&word.to_le_bytes())?;
+        }
+        self.file.write_all(frame.bytes)?;
+        self.written += 16 + u64::from(len);
+        Ok(())
+    }
+
+    /// # Errors
+    /// The disk is full.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    if number == 0 {
+        return path.to_owned();
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
+}
+
+fn begin(path: &Path, link: LinkType) -> io::Result<BufWriter<File>> {
+    let mut file = BufWriter::new(File::create(path)?);
+    file.write_all(&NANOSECONDS.to_le_bytes())?;
+    file.write_all(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+    file.write_all(&SNAP_LEN.to_le_bytes())?;
+    file.write_all(&link.0.to_le_bytes())?;
+    Ok(file)
+}
