@@ -6,6 +6,8 @@ mod keep;
 mod listening;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "live")]
+mod metrics;
 mod policy;
 mod progress;
 mod read;

@@ -363,3 +363,21 @@ fn frames_behind_suspicious_findings_are_kept() {
     assert!(status == 4 && errors.contains("no more frames are kept"), "{status} {errors}");
     assert!(out.contains("\"port\": 817"), "{out}");
 }
+
+#[test]
+fn counters_are_served_where_they_were_asked_for() {
+    let Some(net) = Net::new() else { return };
+    let watch = net.watch(&["-i", "gw0", "--metrics", "127.0.0.1:9817"]);
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    sleep(Duration::from_millis(1800));
+    let ask = "import urllib.request as r,urllib.error as e\nprint(r.urlopen('http://127.0.0.1:9817/metrics').read().decode())\ntry: r.urlopen('http://127.0.0.1:9817/else')\nexcept e.HTTPError as error: print(error.code)";
+    let output = net.command(1, &["python3", "-c", ask]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (status, _, errors) = watch.end();
+    assert_eq!(status, 0, "{errors}");
+    assert!(
+        text.contains("gapwatch_findings{by=\"suspicious\"} 1") && text.contains("gapwatch_dropped{by=\"kernel\"} 0"),
+        "{text}"
+    );
+    assert!(text.trim_end().ends_with("404"), "{text}");
+}

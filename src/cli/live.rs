@@ -2,6 +2,7 @@
 //! keeps the table, judges, and tells what it finds as soon as there is enough to tell.
 
 use super::keep::Keeper;
+use super::metrics::{self, By, Counters};
 use super::read::{Ports, scope_of, width};
 use super::rights;
 use super::site::Site;
@@ -89,6 +90,9 @@ pub struct LiveArgs {
     /// After so many files, write the first again
     #[arg(short = 'W', long, value_name = "N", requires = "write", default_value_t = 10)]
     file_count: u32,
+    /// Serve counters for Prometheus here: 127.0.0.1:9817
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<std::net::SocketAddr>,
     /// How to tell on standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     format: Format,
@@ -188,6 +192,7 @@ impl LiveArgs {
             }
             Err(error) => return Err(error.into()),
         };
+        let metrics = self.metrics.map(metrics::listen).transpose()?;
         let keeper = match &self.write {
             Some(path) => {
                 let files = pcap::Files::create(path, live.link(), self.file_size << 20, self.file_count);
@@ -206,6 +211,9 @@ impl LiveArgs {
                 "gapwatch: watching {}, {filter}; {given_up}; Ctrl-C ends with the report",
                 safe::text(&interface)
             );
+        }
+        if let Some(listener) = metrics {
+            metrics::serve(listener, &desk.counters);
         }
         let signals = Signals::register()?;
         let (sender, receiver) = sync_channel(WAITING);
@@ -358,6 +366,7 @@ struct Desk<'a> {
     baseline: Option<crate::baseline::Baseline>,
     /// What was told of each finding.
     told: BTreeMap<Key, (Class, Confidence)>,
+    counters: Counters,
     color: bool,
 }
 
@@ -401,7 +410,16 @@ impl<'a> Desk<'a> {
         let policy = arguments.site.policy(catalogue.as_ref())?;
         let baseline = arguments.site.baseline()?;
         let color = arguments.common.color();
-        Ok(Desk { arguments, registry, catalogue, policy, baseline, told: BTreeMap::new(), color })
+        Ok(Desk {
+            arguments,
+            registry,
+            catalogue,
+            policy,
+            baseline,
+            told: BTreeMap::new(),
+            counters: Counters::default(),
+            color,
+        })
     }
 
     /// Files that SIGHUP reads again.
@@ -439,7 +457,12 @@ impl<'a> Desk<'a> {
                         batch.pour_into(&mut table);
                     }
                 }
-                Message::Tick(counted) => outside = *counted,
+                Message::Tick(counted) => {
+                    outside = *counted;
+                    if self.arguments.metrics.is_some() {
+                        self.count(&table, &outside);
+                    }
+                }
                 Message::Report => {
                     let report = self.report(&mut table, &outside, &before, interface);
                     self.show(&report, bar.as_ref())?;
@@ -634,6 +657,23 @@ impl<'a> Desk<'a> {
         match bar {
             Some(bar) => bar.suspend(|| eprintln!("{message}")),
             None => eprintln!("{message}"),
+        }
+    }
+
+    fn count(&self, table: &FlowTable, outside: &Outside) {
+        let counters = &self.counters;
+        counters.packets.set(outside.totals.frames + table.totals.frames);
+        counters.observed.set(table.totals.observed);
+        counters.outside.set(outside.totals.outside + table.totals.outside);
+        let not_kept: u64 = table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum();
+        for (by, count) in
+            [("kernel", outside.losses.kernel), ("interface", outside.losses.interface), ("memory", not_kept)]
+        {
+            counters.dropped.get_or_create(&By { by }).set(count);
+        }
+        for class in [Class::Suspicious, Class::LegacyRpc, Class::Custom] {
+            let told = self.told.values().filter(|(of, _)| *of == class).count();
+            counters.findings.get_or_create(&By { by: class.name() }).set(told as u64);
         }
     }
 

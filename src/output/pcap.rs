@@ -78,3 +78,27 @@ fn begin(path: &Path, link: LinkType) -> io::Result<BufWriter<File>> {
     file.write_all(&link.0.to_le_bytes())?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameRef, Timestamp};
+
+    #[test]
+    fn files_follow_each_other_and_the_first_comes_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kept.pcap");
+        let mut files = Files::create(&path, LinkType(1), 100, 2).expect("writable");
+        for number in 1..=5u64 {
+            let bytes = &[u8::try_from(number).expect("small"); 60];
+            let at = FrameRef { input: 0, number };
+            let frame = Frame { time: Timestamp(number), link: LinkType(1), wire_len: 60, bytes, at };
+            files.write(&frame).expect("room");
+        }
+        files.flush().expect("room");
+        let payload = |name: &str| std::fs::read(folder.path().join(name)).expect("it is there")[24 + 16];
+        // One frame a file: the fifth is in the first file again, the fourth in the second.
+        assert_eq!((payload("kept.pcap"), payload("kept.pcap.1")), (5, 4));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 2);
+    }
+}
