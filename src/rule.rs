@@ -113,6 +113,11 @@ pub const ALL: &[About] = &[
         attack: None,
     },
     About {
+        id: "process",
+        about: "The service is one of the host that gapwatch watches on: which process held the socket when the watch began.",
+        attack: None,
+    },
+    About {
         id: "baseline.new",
         about: "A service, a scanner, a client or a protocol that the earlier report (--baseline) did not have.",
         attack: None,

@@ -381,3 +381,19 @@ fn counters_are_served_where_they_were_asked_for() {
     );
     assert!(text.trim_end().ends_with("404"), "{text}");
 }
+
+#[test]
+fn a_service_of_this_host_is_told_with_its_process() {
+    let Some(net) = Net::new() else { return };
+    let server = "import socket\ns=socket.socket(); s.bind(('0.0.0.0',722)); s.listen()\nc=s.accept()[0]; c.recv(99); c.sendall(b'ok\\n'); c.recv(9)";
+    let mut server = net.command(1, &["python3", "-c", server]).spawn().expect("it starts");
+    sleep(Duration::from_millis(700));
+    let watch = net.watch(&["-i", "gw0", "-f", "json"]);
+    let client = "import socket,time\nc=socket.create_connection(('10.77.0.2',722)); c.sendall(b'hello\\n'); c.recv(9); time.sleep(0.1)";
+    assert!(net.command(0, &["python3", "-c", client]).status().expect("it runs").success());
+    let pid = server.id();
+    let _ = server.wait();
+    let (status, out, errors) = watch.end();
+    assert_eq!(status, 0, "{errors}");
+    assert!(out.contains("on this host, held by python") && out.contains(&format!("(pid {pid})")), "{out}");
+}

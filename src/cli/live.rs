@@ -7,7 +7,7 @@ use super::read::{Ports, scope_of, width};
 use super::rights;
 use super::site::Site;
 use super::{Common, Status};
-use crate::class::{Class, Confidence};
+use crate::class::{Class, Confidence, Evidence, Weight};
 use crate::error::Error;
 use crate::finding::{Finding, Kind};
 use crate::glance::glance;
@@ -19,6 +19,7 @@ use crate::report::{Input, PolicyNote, Report, Status as InputStatus, report_wit
 use crate::scan::shards::Batch;
 use crate::signature::pattern;
 use crate::source::live::{self, Live, Losses};
+use crate::source::sockets::{self, Held};
 use crate::table::{FlowTable, MAX_FLOWS, Totals};
 use crate::words::{count_u64, thousands};
 use anyhow::{Context as _, bail};
@@ -367,6 +368,8 @@ struct Desk<'a> {
     /// What was told of each finding.
     told: BTreeMap<Key, (Class, Confidence)>,
     counters: Counters,
+    /// This host's addresses, and its sockets when the watch began: afterwards there is no right to look.
+    own: (Vec<String>, Vec<Held>),
     color: bool,
 }
 
@@ -410,6 +413,8 @@ impl<'a> Desk<'a> {
         let policy = arguments.site.policy(catalogue.as_ref())?;
         let baseline = arguments.site.baseline()?;
         let color = arguments.common.color();
+        let addresses = live::interfaces().unwrap_or_default().into_iter().flat_map(|interface| interface.addresses);
+        let own = (addresses.collect(), sockets::held().unwrap_or_default());
         Ok(Desk {
             arguments,
             registry,
@@ -418,6 +423,7 @@ impl<'a> Desk<'a> {
             baseline,
             told: BTreeMap::new(),
             counters: Counters::default(),
+            own,
             color,
         })
     }
@@ -574,7 +580,32 @@ impl<'a> Desk<'a> {
         if let Some(baseline) = &self.baseline {
             report.mark_new(baseline);
         }
+        for finding in report.findings.iter_mut().filter(|finding| finding.kind == Kind::Service) {
+            finding.evidence.extend(self.process_of(finding));
+        }
         report
+    }
+
+    /// Who on this host holds the socket of a service, where it is one of this host's.
+    fn process_of(&self, finding: &Finding) -> Option<Evidence> {
+        let (addresses, held) = &self.own;
+        addresses.contains(&finding.address.to_string()).then_some(())?;
+        let of = |held: &&Held| {
+            let address = held.address == finding.address || held.address.is_unspecified();
+            address && held.transport == finding.transport && Some(held.port) == finding.port
+        };
+        let process = held.iter().filter(of).find_map(|held| held.process.as_ref())?;
+        Some(Evidence {
+            by: "process",
+            class: Class::Custom,
+            weight: Weight::NOTE,
+            says: format!(
+                "on this host, held by {} (pid {}) {} when the watch began",
+                process.name, process.pid, process.executable
+            ),
+            frames: Vec::new(),
+            attack: None,
+        })
     }
 
     /// Tells the findings that are new, or whose class or confidence rose.
