@@ -77,6 +77,9 @@ pub struct Input {
     /// Oddities that were read over: what, and how often.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub notes: BTreeMap<&'static str, u64>,
+    /// Of an interface: whether the kernel dropped what is plainly out of scope, so that it was not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_filter: Option<bool>,
 }
 
 impl Input {
@@ -95,6 +98,7 @@ impl Input {
             first: None,
             last: None,
             notes: BTreeMap::new(),
+            kernel_filter: None,
         }
     }
 }

@@ -546,9 +546,6 @@ impl<'a> Desk<'a> {
                 notes.insert(note, count);
             }
         }
-        if !self.arguments.no_kernel_filter {
-            notes.insert("kernel filter in use: packets that are plainly out of scope are not counted", 1);
-        }
         let lost = losses.kernel * 100 >= (frames + losses.kernel).max(1) * MUCH_LOST && losses.kernel > 0;
         let problem = lost.then(|| {
             format!(
@@ -567,6 +564,7 @@ impl<'a> Desk<'a> {
             first: table.totals.first,
             last: table.totals.last,
             notes,
+            kernel_filter: Some(!self.arguments.no_kernel_filter),
         };
         let options = Options {
             show_secrets: self.arguments.show_secrets,

@@ -363,6 +363,12 @@ impl Page<'_> {
                     count_u64(input.frames, "frame"),
                 )?;
             }
+            if input.kernel_filter == Some(true) {
+                writeln!(
+                    writer,
+                    "  filtered by the kernel: what is plainly out of scope was dropped there and is not counted"
+                )?;
+            }
             for (note, times) in &input.notes {
                 writeln!(writer, "  {} {note}", thousands(*times))?;
             }

@@ -228,6 +228,7 @@ impl CaptureFile {
             first: account.first,
             last: account.first.map(|_| account.latest),
             notes: account.notes,
+            kernel_filter: None,
         }
     }
 }
