@@ -480,9 +480,7 @@ impl<'a> Desk<'a> {
             if window.is_some_and(|window| span >= window) {
                 let report = self.report(&mut table, &outside, &before, interface);
                 self.show(&report, bar.as_ref())?;
-                let mut closed = outside.totals.clone();
-                crate::merge::Merge::merge(&mut closed, Totals::default());
-                before = closed;
+                before = outside.totals.clone();
                 table = table.next_window();
                 self.told.clear();
                 dirty = false;
@@ -534,6 +532,10 @@ impl<'a> Desk<'a> {
         elsewhere.bytes -= before.bytes;
         elsewhere.outside -= before.outside;
         elsewhere.cut -= before.cut;
+        // A window begins where the one before it ended.
+        elsewhere.first =
+            if before.frames > 0 { before.last.filter(|last| Some(*last) != elsewhere.last) } else { elsewhere.first };
+        elsewhere.last = elsewhere.last.filter(|last| before.last != Some(*last));
         crate::merge::Merge::merge(&mut table.totals, elsewhere);
         let losses = outside.losses;
         let frames = table.totals.frames;
