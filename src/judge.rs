@@ -60,6 +60,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
             Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings, options.catalogue)
         })
         .collect();
+    conversations.retain(|flow| table.since.is_none_or(|since| flow.last().is_some_and(|last| last.time > since)));
     for conversation in &mut conversations {
         back::mark(conversation, &announced, &bindings);
     }

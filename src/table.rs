@@ -100,6 +100,8 @@ pub struct FlowTable {
     scope: Scope,
     max_flows: usize,
     fast_lane: bool,
+    /// What ended before this is known from an earlier window: it teaches, and is not reported.
+    pub since: Option<Timestamp>,
     tiers: [Bounded<FlowKey, Flow>; Tier::ALL.len()],
     /// Packets that fell under each tier, kept or not.
     tier_packets: [u64; Tier::ALL.len()],
@@ -130,6 +132,7 @@ impl FlowTable {
             scope,
             max_flows,
             fast_lane: true,
+            since: None,
             tiers: Tier::ALL.map(|tier| match tier {
                 Tier::Bare => Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
                 Tier::Payload | Tier::RemoteCall => Bounded::new(max_flows),
@@ -245,6 +248,7 @@ impl FlowTable {
         let mut next = FlowTable { fast_lane: self.fast_lane, ..FlowTable::new(self.scope, self.max_flows) };
         next.tiers[Tier::Context as usize] = self.tiers[Tier::Context as usize].clone();
         next.tier_packets[Tier::Context as usize] = self.tier_packets[Tier::Context as usize];
+        next.since = self.totals.last;
         next
     }
 

@@ -384,7 +384,8 @@ fn counters_are_served_where_they_were_asked_for() {
     let (status, _, errors) = watch.end();
     assert_eq!(status, 0, "{errors}");
     assert!(
-        text.contains("gapwatch_findings{by=\"suspicious\"} 1") && text.contains("gapwatch_dropped{by=\"kernel\"} 0"),
+        text.contains("gapwatch_findings{by=\"suspicious\"} 1")
+            && text.contains("gapwatch_dropped_total{by=\"kernel\"} 0"),
         "{text}"
     );
     assert!(text.trim_end().ends_with("404"), "{text}");

@@ -261,3 +261,31 @@ fn unknown_bytes_alone_are_never_more_than_weak() {
         }
     }
 }
+
+/// What an earlier window saw of portmappers teaches the next, and is no finding of it.
+#[test]
+fn the_next_window_knows_and_does_not_repeat() {
+    let registry = Registry::built_in();
+    let take = |table: &mut FlowTable, second: u64, bytes: &[u8]| {
+        let time = Timestamp(1_700_000_000_000_000_000 + second * 1_000_000_000);
+        let wire_len = u32::try_from(bytes.len()).expect("short");
+        table.take(&Frame { time, link: LinkType(1), wire_len, bytes, at: FrameRef { input: 0, number: second } });
+    };
+    let arguments: Vec<u8> = [100_004u32, 2, 6, 0].iter().flat_map(|word| word.to_be_bytes()).collect();
+    let asked = [forge::rpc_call(7, 100_000, 2, 3), arguments].concat();
+    let answered = [&forge::rpc_reply(7)[..24], &[0, 0, 3, 49]].concat();
+    let mut table = FlowTable::new(registry.scope(false), 100);
+    take(&mut table, 1, &forge::udp_frame((1, 1005), (2, 111), &asked));
+    take(&mut table, 2, &forge::udp_frame((2, 111), (1, 1005), &answered));
+    table.settle();
+    let first = report(&table, Vec::new(), &registry);
+    assert_eq!(first.findings.len(), 1, "the client on a reserved port");
+    let mut next = table.next_window();
+    take(&mut next, 9, &forge::tcp_frame((1, 40_000), (2, 817), 1, SYN, &[]));
+    take(&mut next, 10, &forge::tcp_frame((2, 817), (1, 40_000), 1, SYN | ACK, &[]));
+    next.settle();
+    let second = report(&next, Vec::new(), &registry);
+    let ports: Vec<Option<u16>> = second.findings.iter().map(|finding| finding.port).collect();
+    assert_eq!(ports, [Some(817)], "{:#?}", second.findings);
+    assert_eq!(second.findings[0].class, Class::LegacyRpc, "the binding is still known");
+}

@@ -59,7 +59,7 @@ struct Report {
     /// Whether an rpcbind answered on this host.
     rpcbind: bool,
     /// Network namespaces of this host that were not looked into.
-    other_namespaces: usize,
+    other_namespaces: Option<usize>,
     sockets: Vec<Entry>,
 }
 
@@ -164,12 +164,13 @@ fn write(report: &Report, writer: &mut impl Write) -> io::Result<()> {
     }
     let rpcbind = if report.rpcbind { "answers" } else { "does not answer" };
     writeln!(writer, "\n{}; rpcbind on this host {rpcbind}", count(report.sockets.len(), "socket"))?;
-    if report.other_namespaces > 0 {
-        writeln!(
-            writer,
-            "{} not looked into (containers, mostly)",
-            count(report.other_namespaces, "other network namespace")
-        )?;
+    match report.other_namespaces {
+        None => writeln!(writer, "other network namespaces (containers, mostly) can be counted by root only")?,
+        Some(0) => {}
+        Some(others) => {
+            let others = count(others, "other network namespace");
+            writeln!(writer, "{others} not looked into (containers, mostly)")?;
+        }
     }
     Ok(())
 }

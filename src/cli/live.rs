@@ -85,7 +85,7 @@ pub struct LiveArgs {
     /// Keep the frames behind suspicious findings here, as pcap
     #[arg(short, long, value_name = "FILE")]
     write: Option<std::path::PathBuf>,
-    /// Begin another file (FILE.1, FILE.2 …) after so many MiB
+    /// Begin another file (FILE.1, FILE.2 …) after so many MiB; 0 for never
     #[arg(short = 'C', long, value_name = "MIB", requires = "write", default_value_t = 0)]
     file_size: u64,
     /// After so many files, write the first again
@@ -151,6 +151,8 @@ enum Message {
     Tick(Box<Outside>),
     Report,
     Reload,
+    /// The interface gave up, and why.
+    Ended(String),
 }
 
 /// What the packets' thread counts for itself.
@@ -169,6 +171,7 @@ impl LiveArgs {
         let Some(interface) = self.interface.clone() else {
             bail!("no interface: name one with -i, or list them with -D")
         };
+        let signals = Signals::register()?;
         let registry = self.common.registry()?;
         let scope = scope_of(&registry, self.ports.as_ref(), self.include_reserved);
         let desk = Desk::new(&self, registry)?;
@@ -208,6 +211,11 @@ impl LiveArgs {
         let given_up = rights::give_up(&desk.readable(), &folder.map(Path::to_owned).into_iter().collect::<Vec<_>>());
         if !self.quiet {
             let filter = if self.no_kernel_filter { "no kernel filter" } else { "kernel filter on" };
+            let filter = if interface == "any" {
+                format!("{filter}, each packet once for every interface it passes")
+            } else {
+                filter.to_owned()
+            };
             eprintln!(
                 "gapwatch: watching {}, {filter}; {given_up}; Ctrl-C ends with the report",
                 safe::text(&interface)
@@ -216,7 +224,6 @@ impl LiveArgs {
         if let Some(listener) = metrics {
             metrics::serve(listener, &desk.counters);
         }
-        let signals = Signals::register()?;
         let (sender, receiver) = sync_channel(WAITING);
         let table = FlowTable::new(scope, self.max_flows.get());
         let outside = FlowTable::new(scope, 1);
@@ -229,6 +236,9 @@ impl LiveArgs {
                 status
             });
             let ended = self.take_packets(&mut live, outside, &signals, &sender, &gone);
+            if let Err(error) = &ended {
+                let _ = sender.send(Message::Ended(error.to_string()));
+            }
             drop(sender);
             let status = desk.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))?;
             if let Err(error) = ended {
@@ -370,6 +380,11 @@ struct Desk<'a> {
     counters: Counters,
     /// This host's addresses, and its sockets when the watch began: afterwards there is no right to look.
     own: (Vec<String>, Vec<Held>),
+    /// What the windows that were closed had.
+    before: Outside,
+    closed: u64,
+    /// Why the interface gave up.
+    ended: Option<String>,
     color: bool,
 }
 
@@ -404,6 +419,9 @@ enum Event<'a> {
         packets: u64,
         dropped_kernel: u64,
         dropped_interface: u64,
+        /// Why it ended, where nobody asked for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        problem: Option<&'a str>,
     },
 }
 
@@ -424,13 +442,22 @@ impl<'a> Desk<'a> {
             told: BTreeMap::new(),
             counters: Counters::default(),
             own,
+            before: Outside::default(),
+            closed: 0,
+            ended: None,
             color,
         })
     }
 
     /// Files that SIGHUP reads again.
     fn readable(&self) -> Vec<std::path::PathBuf> {
-        self.arguments.site.files().into_iter().chain(self.policy.iter().map(|(path, _)| path.clone())).collect()
+        let files = self.arguments.site.files().into_iter().chain(self.policy.iter().map(|(path, _)| path.clone()));
+        // The folder: a file that is replaced by another one of its name is another file.
+        let folder = |file: std::path::PathBuf| match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => std::path::PathBuf::from("."),
+        };
+        files.map(folder).collect()
     }
 
     /// Works until the packets end. A reader that goes away ends it as well.
@@ -449,7 +476,7 @@ impl<'a> Desk<'a> {
         }
         let bar = self.status_line();
         let mut outside = Outside::default();
-        let mut before = Totals::default(); // of the windows that were closed
+        let mut opened = Instant::now();
         let (mut judged, mut cost, mut dirty) = (Instant::now(), Duration::ZERO, false);
         let (mut last_stats, mut rate) = (Instant::now(), (Instant::now(), 0));
         while let Ok(message) = receiver.recv() {
@@ -470,24 +497,26 @@ impl<'a> Desk<'a> {
                     }
                 }
                 Message::Report => {
-                    let report = self.report(&mut table, &outside, &before, interface);
+                    let report = self.report(&mut table, &outside, interface);
                     self.show(&report, bar.as_ref())?;
                 }
                 Message::Reload => self.reload(bar.as_ref()),
+                Message::Ended(why) => self.ended = Some(why),
             }
-            let window = self.arguments.window.map(|window| u64::try_from(window.as_nanos()).unwrap_or(u64::MAX));
-            let span = table.totals.first.zip(table.totals.last).map_or(0, |(first, last)| last.since(first));
-            if window.is_some_and(|window| span >= window) {
-                let report = self.report(&mut table, &outside, &before, interface);
+            if self.arguments.window.is_some_and(|window| self.window_is_over(window, &table, &outside, opened)) {
+                let report = self.report(&mut table, &outside, interface);
+                self.tell(&report, bar.as_ref())?;
+                self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
                 self.show(&report, bar.as_ref())?;
-                before = outside.totals.clone();
+                self.closed += table.totals.frames;
+                self.before = outside.clone();
                 table = table.next_window();
                 self.told.clear();
-                dirty = false;
+                (dirty, opened) = (false, Instant::now());
             }
             if dirty && judged.elapsed() >= JUDGE_EVERY.max(cost * JUDGE_SHARE) {
                 let start = Instant::now();
-                let report = self.report(&mut table, &outside, &before, interface);
+                let report = self.report(&mut table, &outside, interface);
                 self.tell(&report, bar.as_ref())?;
                 self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
                 (judged, cost, dirty) = (Instant::now(), start.elapsed(), false);
@@ -503,7 +532,7 @@ impl<'a> Desk<'a> {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        let report = self.report(&mut table, &outside, &before, interface);
+        let report = self.report(&mut table, &outside, interface);
         self.keep(&mut keeper, None, |keeper| keeper.want(&report.findings));
         if let (Some(keeper), false) = (&keeper, self.arguments.quiet) {
             eprintln!("gapwatch: {} kept behind suspicious findings", count_u64(keeper.kept, "frame"));
@@ -513,9 +542,9 @@ impl<'a> Desk<'a> {
         }
         self.show(&report, None)?;
         if ndjson {
-            let packets = outside.totals.frames + table.totals.frames;
+            let packets = self.packets(&table, &outside);
             let (dropped_kernel, dropped_interface) = (outside.losses.kernel, outside.losses.interface);
-            event(&Event::End { packets, dropped_kernel, dropped_interface })?;
+            event(&Event::End { packets, dropped_kernel, dropped_interface, problem: self.ended.as_deref() })?;
         }
         let not_kept = self.arguments.write.is_some() && keeper.is_none();
         let lost = not_kept || outside.losses.kernel > 0 || !report.totals.beyond_bounds.is_empty();
@@ -523,21 +552,25 @@ impl<'a> Desk<'a> {
     }
 
     /// The report of what was seen so far in this window.
-    fn report(&self, table: &mut FlowTable, outside: &Outside, before: &Totals, interface: &str) -> Report {
+    fn report(&self, table: &mut FlowTable, outside: &Outside, interface: &str) -> Report {
         table.settle();
         let own = table.totals.clone();
         // What the other thread counted since the window began.
+        let before = &self.before.totals;
         let mut elsewhere = outside.totals.clone();
-        elsewhere.frames -= before.frames;
-        elsewhere.bytes -= before.bytes;
-        elsewhere.outside -= before.outside;
-        elsewhere.cut -= before.cut;
+        elsewhere.frames = elsewhere.frames.saturating_sub(before.frames);
+        elsewhere.bytes = elsewhere.bytes.saturating_sub(before.bytes);
+        elsewhere.outside = elsewhere.outside.saturating_sub(before.outside);
+        elsewhere.cut = elsewhere.cut.saturating_sub(before.cut);
         // A window begins where the one before it ended.
         elsewhere.first =
             if before.frames > 0 { before.last.filter(|last| Some(*last) != elsewhere.last) } else { elsewhere.first };
         elsewhere.last = elsewhere.last.filter(|last| before.last != Some(*last));
         crate::merge::Merge::merge(&mut table.totals, elsewhere);
-        let losses = outside.losses;
+        let losses = Losses {
+            kernel: outside.losses.kernel.saturating_sub(self.before.losses.kernel),
+            interface: outside.losses.interface.saturating_sub(self.before.losses.interface),
+        };
         let frames = table.totals.frames;
         let mut notes = BTreeMap::new();
         for (note, count) in [
@@ -559,10 +592,10 @@ impl<'a> Desk<'a> {
         let input = Input {
             name: interface.to_owned(),
             format: "live".to_owned(),
-            status: InputStatus::Complete,
-            problem,
+            status: if self.ended.is_some() { InputStatus::Failed } else { InputStatus::Complete },
+            problem: self.ended.clone().or(problem),
             frames,
-            bytes: outside.bytes,
+            bytes: outside.bytes.saturating_sub(self.before.bytes),
             first: table.totals.first,
             last: table.totals.last,
             notes,
@@ -664,7 +697,7 @@ impl<'a> Desk<'a> {
 
     fn stats(&self, table: &FlowTable, outside: &Outside) -> Event<'static> {
         Event::Stats {
-            packets: outside.totals.frames + table.totals.frames,
+            packets: self.packets(table, outside),
             observed: table.totals.observed,
             outside: outside.totals.outside + table.totals.outside,
             dropped_kernel: outside.losses.kernel,
@@ -672,6 +705,23 @@ impl<'a> Desk<'a> {
             not_kept: table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum(),
             findings: self.by_class(),
         }
+    }
+
+    /// All packets since the beginning, over all windows.
+    fn packets(&self, table: &FlowTable, outside: &Outside) -> u64 {
+        self.closed + outside.totals.frames + table.totals.frames
+    }
+
+    /// By packet time; and where packets stay away, a second after it should have closed.
+    fn window_is_over(&self, window: Duration, table: &FlowTable, outside: &Outside, opened: Instant) -> bool {
+        let (own, other) = (&table.totals, &outside.totals);
+        let last = own.last.max(other.last);
+        let first = match self.before.totals.last {
+            Some(closed) if self.closed + self.before.totals.frames > 0 => Some(closed),
+            _ => crate::merge::earliest(own.first, other.first),
+        };
+        let span = last.zip(first).map_or(0, |(last, first)| last.since(first));
+        u128::from(span) >= window.as_nanos() || opened.elapsed() >= window + Duration::from_secs(1)
     }
 
     /// Lets the keeper work; where its disk fills, it stops, and the watch goes on.
@@ -693,14 +743,14 @@ impl<'a> Desk<'a> {
 
     fn count(&self, table: &FlowTable, outside: &Outside) {
         let counters = &self.counters;
-        counters.packets.set(outside.totals.frames + table.totals.frames);
+        counters.packets.inc_by(self.packets(table, outside).saturating_sub(counters.packets.get()));
         counters.observed.set(table.totals.observed);
-        counters.outside.set(outside.totals.outside + table.totals.outside);
         let not_kept: u64 = table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum();
         for (by, count) in
             [("kernel", outside.losses.kernel), ("interface", outside.losses.interface), ("memory", not_kept)]
         {
-            counters.dropped.get_or_create(&By { by }).set(count);
+            let counter = counters.dropped.get_or_create(&By { by });
+            counter.inc_by(count.saturating_sub(counter.get()));
         }
         for class in [Class::Suspicious, Class::LegacyRpc, Class::Custom] {
             let told = self.told.values().filter(|(of, _)| *of == class).count();
@@ -722,7 +772,9 @@ impl<'a> Desk<'a> {
             let policy = self.arguments.site.policy(catalogue.as_ref())?;
             Ok((catalogue, policy))
         };
-        let message = match again() {
+        let again = again();
+        let failed = again.is_err();
+        let message = match again {
             Ok((catalogue, policy)) => {
                 (self.catalogue, self.policy) = (catalogue, policy);
                 "policy and signatures read again".to_owned()
@@ -732,7 +784,8 @@ impl<'a> Desk<'a> {
         let message = safe::text(&message).into_owned();
         match bar {
             Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
-            None if !self.arguments.quiet => eprintln!("gapwatch: {message}"),
+            // What failed is said, also where nothing else is.
+            None if failed || !self.arguments.quiet => eprintln!("gapwatch: {message}"),
             None => {}
         }
     }
@@ -751,7 +804,7 @@ impl<'a> Desk<'a> {
         if elapsed < TICK {
             return;
         }
-        let packets = outside.totals.frames + table.totals.frames;
+        let packets = self.packets(table, outside);
         let per_second = u128::from(packets.saturating_sub(rate.1)) * 1000 / elapsed.as_millis().max(1);
         *rate = (Instant::now(), packets);
         let classes: Vec<String> =

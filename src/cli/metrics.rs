@@ -2,29 +2,32 @@
 
 use anyhow::Context as _;
 use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long somebody who asks may take to say so.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a request that are read.
-const MAX_REQUEST: u64 = 8192;
+const MAX_REQUEST: usize = 2048;
+/// Requests that are answered at the same time; more are turned away.
+const MAX_AT_ONCE: usize = 32;
 
 type Count = Gauge<u64, AtomicU64>;
 
 /// The counters. What the capture loses is told apart by who lost it.
 #[derive(Clone, Default)]
 pub struct Counters {
-    pub packets: Count,
+    pub packets: Counter,
     pub observed: Count,
-    pub outside: Count,
-    pub dropped: Family<By, Count>,
+    pub dropped: Family<By, Counter>,
     pub findings: Family<By, Count>,
 }
 
@@ -43,17 +46,25 @@ pub fn serve(listener: TcpListener, counters: &Counters) {
     let mut registry = Registry::with_prefix("gapwatch");
     registry.register("packets", "Packets that the kernel handed over", counters.packets.clone());
     registry.register("observed", "Packets in scope, in this window", counters.observed.clone());
-    registry.register("outside", "Packets out of scope", counters.outside.clone());
     registry.register(
         "dropped",
         "Packets lost, by the kernel, by the interface, or not kept for want of memory",
         counters.dropped.clone(),
     );
     registry.register("findings", "Findings told in this window, by class", counters.findings.clone());
+    let (registry, busy) = (Arc::new(registry), Arc::new(AtomicUsize::new(0)));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Who goes away early is no reason to fail.
-            let _ = answer(stream, &registry);
+            if busy.fetch_add(1, Ordering::Relaxed) >= MAX_AT_ONCE {
+                busy.fetch_sub(1, Ordering::Relaxed);
+                continue; // it is closed
+            }
+            let (registry, busy) = (Arc::clone(&registry), Arc::clone(&busy));
+            thread::spawn(move || {
+                // Who goes away early is no reason to fail.
+                let _ = answer(stream, &registry);
+                busy.fetch_sub(1, Ordering::Relaxed);
+            });
         }
     });
 }
@@ -62,9 +73,16 @@ fn answer(mut stream: TcpStream, registry: &Registry) -> std::io::Result<()> {
     use std::io::Read as _;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = String::new();
-    BufReader::new((&stream).take(MAX_REQUEST)).read_line(&mut line)?;
-    let found = line.starts_with("GET /metrics ") || line.starts_with("GET / ");
+    let (mut line, asked) = (Vec::new(), Instant::now());
+    let mut byte = [0];
+    while !line.ends_with(b"\n")
+        && line.len() < MAX_REQUEST
+        && asked.elapsed() < PATIENCE
+        && stream.read(&mut byte)? > 0
+    {
+        line.push(byte[0]);
+    }
+    let found = line.starts_with(b"GET /metrics ") || line.starts_with(b"GET / ");
     let mut body = String::new();
     if found {
         text::encode(&mut body, registry).map_err(std::io::Error::other)?;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 /// The magic number of files with nanoseconds (draft-ietf-opsawg-pcap, section 4).
 const NANOSECONDS: u32 = 0xa1b2_3c4d;
 const SNAP_LEN: u32 = 262_144;
+/// Bytes of a file without frames.
+const HEADER: u64 = 24;
 
 /// A row of files: NAME, then NAME.1, NAME.2 …; after the last the first is written again.
 pub struct Files {
@@ -27,8 +29,14 @@ impl Files {
     /// # Errors
     /// It cannot be written.
     pub fn create(path: &Path, link: LinkType, size: u64, count: u32) -> io::Result<Self> {
-        let file = begin(path, link)?;
-        Ok(Files { path: path.to_owned(), link, size, count: count.max(1), number: 0, written: 0, file })
+        let count = count.max(1);
+        // What an earlier watch kept is not written over while there is another name.
+        let taken = |number: u32| {
+            std::fs::metadata(numbered(path, number)).is_ok_and(|file| file.is_file() && file.len() > HEADER)
+        };
+        let number = (0..count).find(|number| !taken(*number)).unwrap_or(0);
+        let file = begin(&numbered(path, number), link)?;
+        Ok(Files { path: path.to_owned(), link, size, count, number, written: 0, file })
     }
 
     /// Appends a frame.
@@ -71,7 +79,12 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 }
 
 fn begin(path: &Path, link: LinkType) -> io::Result<BufWriter<File>> {
-    let mut file = BufWriter::new(File::create(path)?);
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    // Frames are for whoever watches, and nobody else.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = BufWriter::new(options.open(path)?);
     file.write_all(&NANOSECONDS.to_le_bytes())?;
     file.write_all(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
     file.write_all(&SNAP_LEN.to_le_bytes())?;

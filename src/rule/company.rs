@@ -157,7 +157,10 @@ impl Company {
         for flow in begun.iter().filter(|flow| encrypted::is_unknown(flow) || !flow.has_payload()) {
             let (pair, Some(first)) = ((flow.server().address, flow.client().address), flow.first()) else { continue };
             let Some((before, to)) = went.get(&pair) else { continue };
-            if *before < first && first.time.since(before.time) <= TURN_WITHIN && to.port != flow.server().port {
+            // On one host everybody is everybody's client.
+            let other = flow.client().address != flow.server().address;
+            if other && *before < first && first.time.since(before.time) <= TURN_WITHIN && to.port != flow.server().port
+            {
                 let says = format!(
                     "this host was a client of {to} and {} s later serves it on port {}",
                     first.time.since(before.time) / SECOND,

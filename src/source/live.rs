@@ -142,7 +142,11 @@ impl Live {
         }
         let timeout = Timespec { tv_sec: wait.as_secs().try_into().unwrap_or(1), tv_nsec: wait.subsec_nanos().into() };
         // A signal ends the wait early, which is what it is for.
-        let _ = poll(&mut [PollFd::new(&self.capture, PollFlags::IN)], Some(&timeout));
+        let mut waited = [PollFd::new(&self.capture, PollFlags::IN)];
+        let _ = poll(&mut waited, Some(&timeout));
+        if waited[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return Err(Error::Interface { problem: "the interface went down or away".to_owned() });
+        }
         Ok(Batch::Quiet)
     }
 

@@ -56,7 +56,9 @@ pub struct Process {
 pub fn held() -> Result<Vec<Held>, String> {
     let listeners = listeners::get_all().map_err(|error| error.to_string())?;
     let mut found: BTreeMap<(Transport, u16, IpAddr), Held> = BTreeMap::new();
-    for (transport, address, user) in kernel_list() {
+    let listed = kernel_list();
+    let complete = !listed.is_empty();
+    for (transport, address, user) in listed {
         let holder = if sees_all() { Holder::Kernel } else { Holder::Hidden };
         let held = Held { transport, address: address.ip(), port: address.port(), holder, user, process: None };
         found.insert((transport, address.port(), address.ip()), held);
@@ -68,6 +70,10 @@ pub fn held() -> Result<Vec<Held>, String> {
             Protocol::UDP => Transport::Udp,
         };
         let (address, port) = (listener.socket.ip(), listener.socket.port());
+        // Where the kernel's list is there, a UDP socket that is not in it has a peer: it waits for nobody else.
+        if transport == Transport::Udp && complete && !found.contains_key(&(transport, port, address)) {
+            continue;
+        }
         let process = Process {
             pid: listener.process.pid,
             unit: unit(listener.process.pid),
@@ -157,13 +163,17 @@ fn unit(pid: u32) -> Option<String> {
     parts.filter(telling).fold(None, |_, part| Some(part.to_owned()))
 }
 
-/// How many other network namespaces processes of this host live in: their sockets are not listed here.
+/// How many other network namespaces processes of this host live in: their sockets are not listed here. `None` without the
+/// right to look.
 #[must_use]
-pub fn other_namespaces() -> usize {
+pub fn other_namespaces() -> Option<usize> {
+    if !sees_all() {
+        return None;
+    }
     let own = fs::read_link("/proc/self/ns/net").ok();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let links = entries.filter_map(|entry| fs::read_link(entry.path().join("ns/net")).ok());
-    links.filter(|link| Some(link) != own.as_ref()).collect::<BTreeSet<_>>().len()
+    links.filter(|link| Some(link) != own.as_ref()).collect::<BTreeSet<_>>().len().into()
 }
 
 /// What rpcbind on this host has registered, by both of its lists: version 2 knows IPv4 only, version 4 IPv6 as well
