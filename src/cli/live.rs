@@ -510,6 +510,7 @@ impl<'a> Desk<'a> {
                 self.show(&report, bar.as_ref())?;
                 self.closed += table.totals.frames;
                 self.before = outside.clone();
+                self.before.totals.last = outside.totals.last.max(table.totals.last);
                 table = table.next_window();
                 self.told.clear();
                 (dirty, opened) = (false, Instant::now());
@@ -563,9 +564,12 @@ impl<'a> Desk<'a> {
         elsewhere.outside = elsewhere.outside.saturating_sub(before.outside);
         elsewhere.cut = elsewhere.cut.saturating_sub(before.cut);
         // A window begins where the one before it ended.
-        elsewhere.first =
-            if before.frames > 0 { before.last.filter(|last| Some(*last) != elsewhere.last) } else { elsewhere.first };
-        elsewhere.last = elsewhere.last.filter(|last| before.last != Some(*last));
+        elsewhere.first = if before.last.is_some() {
+            before.last.filter(|last| Some(*last) < elsewhere.last)
+        } else {
+            elsewhere.first
+        };
+        elsewhere.last = elsewhere.last.filter(|last| before.last < Some(*last));
         crate::merge::Merge::merge(&mut table.totals, elsewhere);
         let losses = Losses {
             kernel: outside.losses.kernel.saturating_sub(self.before.losses.kernel),
@@ -717,7 +721,7 @@ impl<'a> Desk<'a> {
         let (own, other) = (&table.totals, &outside.totals);
         let last = own.last.max(other.last);
         let first = match self.before.totals.last {
-            Some(closed) if self.closed + self.before.totals.frames > 0 => Some(closed),
+            Some(closed) => Some(closed),
             _ => crate::merge::earliest(own.first, other.first),
         };
         let span = last.zip(first).map_or(0, |(last, first)| last.since(first));
