@@ -1,19 +1,14 @@
 //! The command line: what was typed, what it means, and the exit status. One file a verb.
 
 mod explain;
-#[cfg(feature = "live")]
-mod keep;
 mod listening;
 #[cfg(feature = "live")]
 mod live;
-#[cfg(feature = "live")]
-mod metrics;
 mod policy;
+mod ports;
 mod progress;
 mod read;
 mod registry;
-#[cfg(feature = "live")]
-mod rights;
 mod site;
 
 use crate::registry::Registry;

@@ -54,6 +54,9 @@ pub struct Finding {
     /// The reasons of the policy's entries that quieted evidence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<String>,
+    /// Reasons that the policy quieted; they stand among the evidence with their old weight in words.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub quieted: usize,
     /// Whether it would be suspicious without the policy.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lifted: bool,
@@ -86,6 +89,11 @@ pub struct Finding {
     pub flows: Vec<FlowNote>,
     pub community_ids: Vec<String>,
     pub wireshark: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -173,6 +181,7 @@ pub(crate) fn finding(
         state,
         known: None,
         allowed: Vec::new(),
+        quieted: 0,
         lifted: false,
         new: Vec::new(),
         confidence: verdict.confidence,

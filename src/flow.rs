@@ -10,6 +10,7 @@ pub use fragments::Fragments;
 pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
 pub use remote_call::{CallSeen, Identity, Named, RemoteCalls, ReplySeen, Strays};
 
+use crate::class::Class;
 use crate::frame::{Frame, Stamp};
 use crate::merge::{Few, Merge, Rank, earliest, spread_bytes, spread_with};
 use crate::packet::{Endpoint, Packet, flag};
@@ -130,8 +131,13 @@ pub struct SightingKey {
 }
 
 impl Rank for SightingKey {
+    /// What weighs more is kept first, and suspicious before known: a hundred commands push out no shell.
     fn rank(&self) -> u64 {
-        spread_with(spread_bytes(self.detail.as_bytes()), self.signature as u64)
+        let signature = signature::ALL[self.signature];
+        let hostile = if signature.class == Class::Suspicious { 0x80 } else { 0 };
+        let lightness = 0xff - (hostile | signature.weight.0.min(0x7f));
+        let spread = spread_with(spread_bytes(self.detail.as_bytes()), self.signature as u64);
+        u64::from(lightness) << 56 | spread >> 8
     }
 }
 

@@ -10,7 +10,7 @@ use crate::flow::{Flow, FlowKey, READ_AGAIN};
 use crate::frame::Timestamp;
 use crate::packet::Endpoint;
 use crate::policy::{Effect, Policy, Spoken, Subject};
-use crate::port::{Scope, Transport};
+use crate::port::{Ports, Scope, Transport};
 use crate::registry::{Registry, program};
 use crate::rule::company::Company;
 use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, sweep};
@@ -60,7 +60,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
             Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings, options.catalogue)
         })
         .collect();
-    conversations.retain(|flow| table.since.is_none_or(|since| flow.last().is_some_and(|last| last.time > since)));
+    conversations.retain(|flow| !is_carried_over(table, flow));
     for conversation in &mut conversations {
         back::mark(conversation, &announced, &bindings);
     }
@@ -107,8 +107,12 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         findings.push(scanner_finding(&scanner, scanner.what(), evidence, site));
     }
     // Who asks a service as only scanners do is a finding as well; what was said counts for the service, too.
+    let mut probes: BTreeMap<IpAddr, Vec<Conversation>> = BTreeMap::new();
+    for flow in conversations.iter().filter(|flow| probers.contains_key(&flow.asker().address)) {
+        probes.entry(flow.asker().address).or_default().push(flow.clone());
+    }
     for (client, evidence) in probers {
-        let probes = conversations.iter().filter(|flow| flow.asker().address == client).cloned().collect();
+        let Some(probes) = probes.remove(&client) else { continue };
         let scanner = sweep::Scanner::of_probes(client, probes);
         findings.push(scanner_finding(&scanner, format!("asks what runs: {}", evidence.says), vec![evidence], site));
     }
@@ -126,6 +130,14 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     }
     findings.sort_by_key(Finding::order);
     (findings, Apart { context_flows })
+}
+
+/// Whether a conversation with a portmapper belongs to an earlier window, and is here for what it taught.
+fn is_carried_over(table: &FlowTable, flow: &Conversation) -> bool {
+    let [a, b] = flow.key.ends;
+    let ports = Ports { transport: flow.key.transport, source: a.port, destination: b.port };
+    let ended = |since| flow.last().is_none_or(|last| last.time <= since);
+    table.scope().is_context(ports) && table.since.is_some_and(ended)
 }
 
 /// Conversations whose calls and answers are worth reading in full: with portmappers, binders and NetInfo's servers, on
@@ -165,7 +177,7 @@ fn service_finding(service: Service, flows: &[Conversation], context: Context<'_
     let state = if acknowledged { State::Acknowledged } else { state };
     let (kind, address) = (Kind::Service, service.end.address);
     let finding = finding::finding(kind, service, address, verdict, protocol, what, state, &calls, flows, site.span);
-    Finding { known: effect.known, allowed: effect.allowed, lifted, ..finding }
+    Finding { known: effect.known, allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
 }
 
 /// What the site says of it, and when the capture was made.
@@ -246,10 +258,8 @@ fn scanner_finding(scanner: &sweep::Scanner, what: String, mut evidence: Vec<Evi
         &scanner.probes,
         site.span,
     );
-    finding.allowed = effect.allowed;
-    finding.lifted = lifted;
     finding.targets = Some(targets);
-    finding
+    Finding { allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
 }
 
 /// A client on a reserved source port: not a service, told under what it talks to.
@@ -274,7 +284,7 @@ fn client_finding(
     let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);
     let kind = Kind::Client;
     let finding = finding::finding(kind, service, client, verdict, protocol, what, state, &calls, flows, site.span);
-    Finding { known: effect.known, allowed: effect.allowed, lifted, ..finding }
+    Finding { known: effect.known, allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
 }
 
 /// The best that any conversation came to.
@@ -352,7 +362,7 @@ fn describe(
     let parts: Vec<String> = content
         .filter(|_| verdict.class == Class::Suspicious || recognised.is_empty())
         .into_iter()
-        .chain((!recognised.is_empty()).then_some(recognised.clone()))
+        .chain((!recognised.is_empty()).then_some(recognised))
         .collect();
     let what = if !parts.is_empty() {
         parts.join("; ")

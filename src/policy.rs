@@ -205,7 +205,8 @@ fn note(by: &'static str, says: String) -> Evidence {
     Evidence { by, class: Class::Custom, weight: Weight::NOTE, says, frames: Vec::new(), attack: None }
 }
 
-/// Timing, size and unreadable bytes, which a service that the site knows may have.
+/// Reasons that read little more than that bytes cannot be read, or how much came and when. However many agree, they are
+/// one observation, and a service that the site knows may have them.
 pub const STATISTICAL: [&str; 7] =
     ["encrypted-start", "entropy", "beacon", "beacon.inside", "push", "long-connection", "spread"];
 

@@ -213,6 +213,8 @@ pub struct PolicyNote {
     pub known: usize,
     /// Findings of which it quieted evidence on the ground of an allow entry.
     pub allowed: usize,
+    /// Reasons that it quieted, on whatever ground.
+    pub quieted: usize,
     /// Those that speak another protocol than it expects.
     pub changed: usize,
 }
@@ -225,6 +227,7 @@ impl PolicyNote {
             name,
             known: count(|finding| finding.known.is_some()),
             allowed: count(|finding| !finding.allowed.is_empty()),
+            quieted: findings.iter().map(|finding| finding.quieted).sum(),
             changed: count(|finding| finding.evidence.iter().any(|reason| reason.by == policy::CHANGED)),
         }
     }

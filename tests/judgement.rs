@@ -349,6 +349,19 @@ fn a_shell_inside_verified_rpc_is_still_a_shell() {
 }
 
 #[test]
+fn a_shell_does_not_hide_behind_many_lighter_sightings() {
+    // More different prompts and commands than sightings are kept of one direction, before and after what weighs.
+    let about = |n: usize| [format!("cat /srv/file{n}\n"), format!("user@web:/srv/directory{n}$ ")];
+    let (first, rest): (Vec<_>, Vec<_>) = ((0..40).map(about).collect(), (40..80).map(about).collect());
+    let identity = ["id\n".to_owned(), "uid=0(root) gid=0(root)\n".to_owned()];
+    let told: Vec<String> = [first.as_flattened(), &identity, rest.as_flattened()].concat();
+    let told: Vec<(bool, &[u8])> = told.iter().enumerate().map(|(n, text)| (n % 2 == 1, text.as_bytes())).collect();
+    let report = judged(&conversation(CLIENT, SERVER, &told));
+    let finding = only(&report);
+    assert!(finding.evidence.iter().any(|evidence| evidence.by == "shell.identity"), "{:?}", finding.evidence);
+}
+
+#[test]
 fn a_portmapper_names_a_service_whose_payload_nobody_saw() {
     let ask = [rpc_call(1, 100_000, 2, 3), [100_004u32, 2, 6, 0].iter().flat_map(|word| word.to_be_bytes()).collect()]
         .concat();

@@ -1,7 +1,8 @@
 //! `gapwatch listening`: this machine's own sockets on unassigned well-known ports, who holds them, and what to think of it.
 
-use super::read::{Ports, scope_of};
-use super::site::Site;
+use super::ports::PortArgs;
+use super::read::Format;
+use super::site::PolicyArg;
 use super::{Common, Status};
 use crate::output::{json, safe};
 use crate::policy::{Policy, Subject};
@@ -19,25 +20,15 @@ use std::io::{self, Write};
 pub struct Listening {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     format: Format,
-    /// Look at these ports instead of the unassigned ones
-    #[arg(long, value_name = "PORTS", value_parser = super::read::parse_ports)]
-    ports: Option<Ports>,
-    /// Look at the ports that IANA keeps reserved as well
-    #[arg(long)]
-    include_reserved: bool,
+    #[command(flatten)]
+    ports: PortArgs,
     /// Exit with 1 when a socket is of this opinion
     #[arg(long, value_enum, value_name = "OPINION")]
     fail_on: Option<Opinion>,
     #[command(flatten)]
-    site: Site,
+    policy: PolicyArg,
     #[command(flatten)]
     common: Common,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 /// What to think of a socket.
@@ -82,8 +73,8 @@ struct Entry {
 impl Listening {
     pub fn run(&self) -> anyhow::Result<Status> {
         let registry = self.common.registry()?;
-        let scope = scope_of(&registry, self.ports.as_ref(), self.include_reserved);
-        let policy = self.site.policy(None)?.map(|(_, policy)| policy);
+        let scope = self.ports.scope(&registry);
+        let policy = self.policy.read(None)?.map(|(_, policy)| policy);
         let held = match sockets::held() {
             Ok(held) => held,
             Err(problem) => bail!("this machine's sockets cannot be listed: {problem}"),

@@ -1,13 +1,12 @@
 //! `gapwatch read`: captures in, report out.
 
+use super::ports::PortArgs;
 use super::progress::Progress;
 use super::site::Site;
 use super::{Common, Status};
 use crate::class::Class;
 use crate::judge::Options;
 use crate::output::{json, table};
-use crate::port::{PortSet, Scope, Transport, WELL_KNOWN_END};
-use crate::registry::Registry;
 use crate::report::{PolicyNote, Report, Status as InputStatus, report_with};
 use crate::scan::{self, Scan};
 use crate::signature::pattern;
@@ -38,12 +37,8 @@ pub struct Read {
     /// Also write the report here; the suffix says how: .json, or .txt for the table. Repeatable
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
-    /// Look at these ports instead of the unassigned ones: 817, 600-1023, 817/udp, comma-separated, well-known ports only
-    #[arg(long, value_name = "PORTS", value_parser = parse_ports)]
-    ports: Option<Ports>,
-    /// Look at the ports that IANA keeps reserved as well
-    #[arg(long)]
-    include_reserved: bool,
+    #[command(flatten)]
+    ports: PortArgs,
     /// Exit with 1 when a finding has this class
     #[arg(long, value_enum, value_name = "CLASS")]
     fail_on: Option<FailOn>,
@@ -72,7 +67,7 @@ pub struct Read {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     Table,
     Json,
 }
@@ -112,7 +107,7 @@ impl Read {
         let found = scan::find(&paths);
         let bytes_read = BytesRead::default();
         let scan = Scan {
-            scope: scope_of(&registry, self.ports.as_ref(), self.include_reserved),
+            scope: self.ports.scope(&registry),
             max_flows: self.max_flows.get(),
             threads: self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get),
             fast_lane: true,
@@ -192,14 +187,6 @@ impl Read {
     }
 }
 
-/// The ports that are looked at.
-pub fn scope_of(registry: &Registry, ports: Option<&Ports>, include_reserved: bool) -> Scope {
-    match ports {
-        Some(ports) => Scope::new(ports.0[0], ports.0[1]),
-        None => registry.scope(include_reserved),
-    }
-}
-
 /// The format that a file's suffix asks for.
 fn format_of(path: &Path) -> anyhow::Result<Format> {
     match path.extension().and_then(|suffix| suffix.to_str()) {
@@ -214,35 +201,4 @@ pub fn width() -> u16 {
     let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal = || terminal_size::terminal_size().map(|(width, _)| width.0);
     if io::stdout().is_terminal() { terminal() } else { None }.or_else(asked).unwrap_or(DEFAULT_WIDTH)
-}
-
-/// Ports per transport, in the order of [`Transport`].
-#[derive(Clone, Debug)]
-pub struct Ports([PortSet; 2]);
-
-/// `817`, `600-1023`, `817/udp`, joined by commas.
-pub fn parse_ports(text: &str) -> Result<Ports, String> {
-    let mut sets = [PortSet::EMPTY; 2];
-    for part in text.split(',').map(str::trim) {
-        let (range, transports) = match part.split_once('/') {
-            None => (part, &Transport::ALL[..]),
-            Some((range, "tcp")) => (range, &Transport::ALL[..1]),
-            Some((range, "udp")) => (range, &Transport::ALL[1..]),
-            Some((_, other)) => return Err(format!("“{other}” is no transport; say tcp or udp")),
-        };
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let number = |text: &str| match text.trim().parse::<u16>() {
-            Ok(port) if port < WELL_KNOWN_END => Ok(port),
-            Ok(port) => Err(format!("{port} is no well-known port; gapwatch looks at 0-1023")),
-            Err(_) => Err(format!("“{part}” is no port; say 817, 600-1023 or 817/udp")),
-        };
-        let (first, last) = (number(first)?, number(last)?);
-        if first > last {
-            return Err(format!("“{part}” ends before it begins"));
-        }
-        for transport in transports {
-            (first..=last).for_each(|port| sets[*transport as usize].insert(port));
-        }
-    }
-    Ok(Ports(sets))
 }

@@ -12,13 +12,20 @@ use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The flags that name them.
+/// The flag that names the policy.
 #[derive(Args, Clone, Debug)]
-pub struct Site {
+pub struct PolicyArg {
     /// The site's own word: services it knows and evidence it allows (TOML). Without the flag
     /// `$XDG_CONFIG_HOME/gapwatch/policy.toml` or `/etc/gapwatch/policy.toml`, where one exists; `none` for none
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+}
+
+/// The flags that name them all.
+#[derive(Args, Clone, Debug)]
+pub struct Site {
+    #[command(flatten)]
+    named: PolicyArg,
     /// Signatures of your own, written as those in src/signature/pattern.toml. Repeatable
     #[arg(long, value_name = "FILE")]
     signatures: Vec<PathBuf>,
@@ -27,9 +34,9 @@ pub struct Site {
     baseline: Option<PathBuf>,
 }
 
-impl Site {
+impl PolicyArg {
     /// The policy named, or the one that lies where policies are looked for.
-    pub fn policy(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(PathBuf, Policy)>> {
+    pub fn read(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(PathBuf, Policy)>> {
         let path = match &self.policy {
             Some(path) if path.as_os_str() == "none" => return Ok(None),
             Some(path) => path.clone(),
@@ -39,6 +46,13 @@ impl Site {
             },
         };
         read_policy(&path, catalogue).map(|policy| Some((path, policy)))
+    }
+}
+
+impl Site {
+    /// See [`PolicyArg::read`].
+    pub fn policy(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(PathBuf, Policy)>> {
+        self.named.read(catalogue)
     }
 
     /// The protocols of the house with the user's own.
@@ -64,7 +78,7 @@ impl Site {
     /// The files that were named.
     #[cfg(feature = "live")]
     pub fn files(&self) -> Vec<PathBuf> {
-        self.policy.iter().chain(&self.signatures).cloned().collect()
+        self.named.policy.iter().chain(&self.signatures).cloned().collect()
     }
 
     pub fn baseline(&self) -> anyhow::Result<Option<Baseline>> {

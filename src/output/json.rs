@@ -20,8 +20,14 @@ pub fn write(value: &impl Serialize, mut writer: impl Write) -> io::Result<()> {
 /// What the writer says.
 pub fn write_line(value: &impl Serialize, mut writer: impl Write) -> io::Result<()> {
     let text = serde_json::to_string(value)?;
-    let mut rest = text.as_str();
     // Harmful characters stand in strings only: outside of them JSON is plain.
+    escaped(&mut writer, &text)?;
+    writer.write_all(b"\n")
+}
+
+/// Text of a JSON string, with what [`safe`] calls harmful as `\uXXXX`.
+fn escaped<W: ?Sized + Write>(writer: &mut W, text: &str) -> io::Result<()> {
+    let mut rest = text;
     while let Some(at) = rest.find(safe::is_harmful) {
         writer.write_all(&rest.as_bytes()[..at])?;
         let Some(character) = rest[at..].chars().next() else { break };
@@ -30,8 +36,7 @@ pub fn write_line(value: &impl Serialize, mut writer: impl Write) -> io::Result<
         }
         rest = &rest[at + character.len_utf8()..];
     }
-    writer.write_all(rest.as_bytes())?;
-    writer.write_all(b"\n")
+    writer.write_all(rest.as_bytes())
 }
 
 /// Indents, and escapes what [`safe`] calls harmful.
@@ -42,16 +47,7 @@ impl Formatter for Safe {
         if fragment.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             return writer.write_all(fragment.as_bytes());
         }
-        let mut rest = fragment;
-        while let Some(at) = rest.find(safe::is_harmful) {
-            writer.write_all(&rest.as_bytes()[..at])?;
-            let Some(character) = rest[at..].chars().next() else { break };
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = &rest[at + character.len_utf8()..];
-        }
-        writer.write_all(rest.as_bytes())
+        escaped(writer, fragment)
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -98,10 +94,13 @@ mod tests {
     #[test]
     fn harmful_characters_are_escaped_and_read_back_the_same() {
         let hostile = "a\u{202e}\u{9b}31m\x1b\u{e0041}\"\\é";
-        let mut bytes = Vec::new();
-        write(&hostile, &mut bytes).expect("a vector takes everything");
-        let text = String::from_utf8(bytes).expect("JSON is UTF-8");
-        assert!(!text.trim_end().contains(safe::is_harmful), "{text}");
-        assert_eq!(serde_json::from_str::<String>(&text).expect("valid JSON"), hostile);
+        let (mut indented, mut line) = (Vec::new(), Vec::new());
+        write(&hostile, &mut indented).expect("a vector takes everything");
+        write_line(&hostile, &mut line).expect("a vector takes everything");
+        for bytes in [indented, line] {
+            let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+            assert!(!text.trim_end().contains(safe::is_harmful), "{text}");
+            assert_eq!(serde_json::from_str::<String>(&text).expect("valid JSON"), hostile);
+        }
     }
 }

@@ -376,11 +376,12 @@ impl Page<'_> {
         if let Some(policy) = &self.report.policy {
             writeln!(
                 writer,
-                "policy {}: {} known, {} allowed, {} changed",
+                "policy {}: {} known, {} allowed, {} changed, {} quieted",
                 safe::text(&policy.name),
                 count(policy.known, "service"),
                 count(policy.allowed, "finding"),
-                count(policy.changed, "service")
+                count(policy.changed, "service"),
+                count(policy.quieted, "reason")
             )?;
         }
         let scope = &self.report.scope;

@@ -2,10 +2,12 @@
 
 use super::About;
 use crate::class::{Class, Evidence, Weight};
-use crate::conversation::{Conversation, Seen, Side, first_frames};
-use crate::signature::shell;
+use crate::conversation::{Conversation, Seen, Side, Traffic, first_frames};
+use crate::signature::{self, shell};
 use std::collections::BTreeMap;
 
+/// Letters of a detail in the one line that says what a service is.
+const MAX_SHORT: usize = 60;
 /// Different commands that are more than a hint.
 const MIN_COMMANDS: usize = 3;
 
@@ -17,6 +19,7 @@ pub const ABOUT: About = About {
 
 /// One reason for each signature of content, with its first quotation and how often it was seen.
 pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
+    let prompts = prompts(flows);
     let mut by_signature: BTreeMap<&str, Vec<(&Conversation, &Seen)>> = BTreeMap::new();
     for flow in flows {
         for seen in flow.seen.iter().filter(|seen| is_suspicious(seen) || is_note(seen)) {
@@ -31,7 +34,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
             let times: u64 = seen.iter().map(|(_, seen)| seen.count).sum();
             let more = if times == 1 { String::new() } else { format!(", and {} more such", times - 1) };
             let (weight, but) =
-                seen.iter().map(|(flow, seen)| weigh(flow, seen, flows)).max_by_key(|(weight, _)| *weight)?;
+                seen.iter().map(|(flow, seen)| weigh(flow, seen, prompts)).max_by_key(|(weight, _)| *weight)?;
             let but = if but.is_empty() { String::new() } else { format!(" ({but})") };
             let signature = first.label;
             Some(Evidence {
@@ -57,8 +60,14 @@ fn says(seen: &Seen) -> String {
     }
 }
 
-/// How much a sighting counts where it was seen, and why less than its signature says.
-fn weigh(flow: &Conversation, seen: &Seen, flows: &[Conversation]) -> (Weight, &'static str) {
+/// How often a prompt was seen in all conversations of a service.
+fn prompts(flows: &[Conversation]) -> u64 {
+    let seen = flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.label.id == shell::PROMPT.id);
+    seen.map(|seen| seen.count).sum()
+}
+
+/// How much a sighting counts where it was seen, and why less than its signature says. `prompts`: of the whole service.
+fn weigh(flow: &Conversation, seen: &Seen, prompts: u64) -> (Weight, &'static str) {
     let signature = seen.label;
     let shell = signature.id.starts_with("shell.");
     let program = signature.id.starts_with("executable.");
@@ -73,20 +82,18 @@ fn weigh(flow: &Conversation, seen: &Seen, flows: &[Conversation]) -> (Weight, &
     let spoke = other.payload_packets > 0;
     let asked = other.first_payload.zip(seen.first).is_some_and(|(asked, printed)| asked < printed);
     if [&shell::IDENTITY, &shell::ACCOUNTS, &shell::SYSTEM].iter().any(|one| one.id == signature.id) && !asked {
-        return (signature.weight.min(Weight::MODERATE), "unasked");
+        return (signature.weight.min(Weight::MODERATE), UNASKED);
     }
     let of = |id: &str| flow.seen.iter().filter(|seen| seen.label.id == id).collect::<Vec<_>>();
     match signature.id {
         // One command is a word; several are somebody who looks around.
         id if id == shell::COMMAND.id && of(id).len() >= MIN_COMMANDS => (Weight::MODERATE, ""),
         id if id == shell::PROMPT.id => {
-            let times: u64 = flows
-                .iter()
-                .flat_map(|flow| &flow.seen)
-                .filter(|seen| seen.label.id == id)
-                .map(|seen| seen.count)
-                .sum();
-            if times >= MIN_PROMPTS { (signature.weight, "") } else { (Weight::MODERATE, "once") }
+            if prompts >= MIN_PROMPTS {
+                (signature.weight, "")
+            } else {
+                (Weight::MODERATE, ONCE)
+            }
         }
         id if id == shell::BARE_PROMPT.id => {
             let times: u64 = of(id).iter().filter(|other| other.from == seen.from).map(|seen| seen.count).sum();
@@ -103,6 +110,9 @@ fn weigh(flow: &Conversation, seen: &Seen, flows: &[Conversation]) -> (Weight, &
     }
 }
 
+/// Why a sighting counts for less, and is still what the service is.
+const ONCE: &str = "once";
+const UNASKED: &str = "unasked";
 /// Prompts that are no accident.
 const MIN_PROMPTS: u64 = 2;
 
@@ -120,15 +130,24 @@ fn is_login(flow: &Conversation) -> bool {
 const CARRIERS: [&str; 6] = ["socks", "websocket", "http2", "console", "telnet", "chisel"];
 
 /// Whether a conversation is a known protocol whose content this is: mail, pages, values and files quote shells and hold
-/// programs. A program that comes over HTTP is one that is fetched, and counts in full.
+/// programs. Both sides must bear it out as far as both spoke: a greeting alone is put before anything. A program that
+/// comes over HTTP is one that is fetched, and counts in full.
 fn is_framed(flow: &Conversation, program: bool) -> bool {
-    let remote = |traffic: &crate::conversation::Traffic| traffic.remote_calls.is_some();
+    let remote = |traffic: &Traffic| traffic.remote_calls.is_some();
+    let heard = [&flow.from_client, &flow.from_server].iter().all(|traffic| traffic.captured_payload() > 0);
+    // Protocols that are known by their openings agree already; those that are looked for in every packet need not.
+    let agreed = |seen: &Seen| {
+        let everywhere = signature::ALL.iter().any(|signature| signature.id == seen.label.id);
+        let other = |other: &Seen| other.label.protocol == seen.label.protocol && other.from != seen.from;
+        !everywhere || !heard || flow.seen.iter().any(other)
+    };
     let known = |seen: &Seen| {
         let protocol = seen.label.protocol;
         seen.label.class == Class::Custom
             && !protocol.is_empty()
             && !CARRIERS.contains(&protocol)
             && (protocol != "http" || !program)
+            && agreed(seen)
     };
     (remote(&flow.from_client) && remote(&flow.from_server)) || flow.seen.iter().any(known)
 }
@@ -136,24 +155,26 @@ fn is_framed(flow: &Conversation, program: bool) -> bool {
 /// What the content is, in words: whose shell, whose program. `None` where there is none.
 #[must_use]
 pub fn summary(flows: &[Conversation]) -> Option<String> {
+    let prompts = prompts(flows);
     // What counts for little is not what it is.
-    let told = |flow: &Conversation, seen: &Seen| is_suspicious(seen) && weigh(flow, seen, flows).1.is_empty();
-    let weak = |flow: &Conversation, seen: &Seen| {
-        is_suspicious(seen) && matches!(weigh(flow, seen, flows).1, "once" | "unasked")
+    let told = |flow: &Conversation, seen: &Seen| {
+        is_suspicious(seen) && matches!(weigh(flow, seen, prompts).1, "" | ONCE | UNASKED)
     };
     let all = flows.iter().flat_map(|flow| flow.seen.iter().map(move |seen| (flow, seen)));
-    let seen: Vec<&Seen> =
-        all.filter(|(flow, seen)| told(flow, seen) || weak(flow, seen)).map(|(_, seen)| seen).collect();
+    let seen: Vec<&Seen> = all.filter(|(flow, seen)| told(flow, seen)).map(|(_, seen)| seen).collect();
     let of = |family: &str| seen.iter().filter(|seen| seen.label.id.starts_with(family)).copied().collect::<Vec<_>>();
     let mut parts = Vec::new();
     let telling = |seen: &&&Seen| !["shell.", "executable."].iter().any(|family| seen.label.id.starts_with(family));
     if let Some(seen) = seen.iter().filter(telling).max_by_key(|seen| (seen.label.weight, !seen.detail.is_empty())) {
-        let detail = if seen.detail.is_empty() { String::new() } else { format!(": {}", seen.detail) };
+        // The reason below has it in full.
+        let short: String = seen.detail.chars().take(MAX_SHORT).collect();
+        let more = if short.len() < seen.detail.len() { "…" } else { "" };
+        let detail = if short.is_empty() { String::new() } else { format!(": {short}{more}") };
         parts.push(format!("{}{detail}", seen.label.protocol));
     }
     // What a shell prints comes from where it runs; what is typed into it comes from the other side.
     let (typed, printed): (Vec<&Seen>, Vec<&Seen>) =
-        of("shell.").into_iter().partition(|seen| matches!(seen.label.id, id if id == shell::COMMAND.id));
+        of("shell.").into_iter().partition(|seen| seen.label.id == shell::COMMAND.id);
     match printed.first().map(|seen| seen.from) {
         Some(Side::Server) => parts.push("interactive shell on the server (bind shell)".to_owned()),
         Some(Side::Client) => parts.push("interactive shell on the client (reverse shell)".to_owned()),

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 pub const IMPERSONATION: About = About {
     id: "impersonation",
     about: "A conversation begins as a known protocol and does not go on as one: an RPC call that is answered by something else than \
-RPC, or a TLS hello that is answered in plain text.",
+RPC, a TLS hello that is answered by something else than TLS, or an HTTP request that is answered by random bytes.",
     attack: Some("T1001.003"),
 };
 

@@ -4,6 +4,7 @@
 use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Side, first_frames};
+use crate::policy::STATISTICAL;
 use crate::port::Transport;
 use crate::signature::texture::{Kind, MIN_ENTROPY_SAMPLE, MIN_FIRST, Texture};
 
@@ -72,10 +73,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
     evidence
 }
 
-/// Signals that read little more than that bytes cannot be read, or how much and when: however many agree, they are one
-/// observation, and never more than weak.
-pub use crate::policy::STATISTICAL;
-/// The most that they weigh together: under what makes a verdict probable.
+/// The most that statistical reasons weigh together: under what makes a verdict probable.
 const MOST_TOGETHER: u16 = 50;
 
 /// Takes from the lighter ones what is beyond their bound, and says so.

@@ -92,13 +92,12 @@ impl Push {
     fn of(client: IpAddr, flows: &[&Conversation]) -> Option<Push> {
         let sum = |of: fn(&Conversation) -> u64| flows.iter().map(|flow| of(flow)).sum::<u64>();
         let (sent, got) = (sum(|flow| flow.from_client.payload_bytes), sum(|flow| flow.from_server.payload_bytes));
-        let large =
-            |flow: &&&Conversation| flow.from_client.payload_bytes + flow.from_server.payload_bytes >= MIN_BYTES;
+        let large = |flow: &&Conversation| flow.from_client.payload_bytes + flow.from_server.payload_bytes >= MIN_BYTES;
         let unreadable: u64 =
             flows.iter().filter(|flow| encrypted::is_unreadable(flow)).map(|flow| flow.from_client.payload_bytes).sum();
         let first = flows.iter().filter_map(|flow| flow.from_client.first_payload).collect();
         let push = Push { client, sent, got, flows: flows.len(), first, unreadable: unreadable * 2 > sent };
-        let enough = flows.iter().any(|flow| large(&flow)) || sent + got >= MIN_BYTES_IN_ALL;
+        let enough = flows.iter().any(large) || sent + got >= MIN_BYTES_IN_ALL;
         (enough && push.ratio() >= MIN_RATIO).then_some(push)
     }
 

@@ -20,7 +20,8 @@ const LONG_VALIDITY: i64 = 398 * 86_400;
 
 /// The first certificate in the handshake messages at the head of a stream.
 fn leaf(payload: &Payload<'_>) -> Option<Vec<u8>> {
-    if payload.transport != Transport::Tcp || !payload.bytes.starts_with(&[22, 3]) {
+    // A record of the handshake whose first message is the server's hello, or the certificate itself.
+    if payload.transport != Transport::Tcp || !matches!(payload.bytes, [22, 3, _, _, _, 2 | 11, ..]) {
         return None;
     }
     // Handshake messages may lie over several records: put them together, as far as they are there.

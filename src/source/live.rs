@@ -61,26 +61,21 @@ impl Live {
     /// No such interface (with the nearest name), no right to capture (with what to do), or a filter that libpcap refuses.
     pub fn open(options: &Options, scope: &Scope) -> Result<Self, Error> {
         let name = options.interface.as_str();
-        let builder = Capture::from_device(name).map_err(|error| failed(name, &error))?;
-        let builder = builder
-            .snaplen(options.snap_len)
-            .buffer_size(options.buffer.saturating_mul(1 << 20))
-            .promisc(options.promiscuous)
-            .immediate_mode(options.immediate)
-            .timeout(HOLD_BACK);
+        let open = |precision| -> Result<Capture<Active>, pcap::Error> {
+            Capture::from_device(name)?
+                .snaplen(options.snap_len)
+                .buffer_size(options.buffer.saturating_mul(1 << 20))
+                .promisc(options.promiscuous)
+                .immediate_mode(options.immediate)
+                .timeout(HOLD_BACK)
+                .precision(precision)
+                .open()
+        };
         // Not every interface gives nanoseconds.
-        let nano = builder.precision(Precision::Nano).open();
-        let (mut capture, nanoseconds) = match nano {
+        let (mut capture, nanoseconds) = match open(Precision::Nano) {
             Ok(capture) => (capture, true),
             Err(pcap::Error::PcapError(text)) if text.contains("precision") => {
-                let builder = Capture::from_device(name).map_err(|error| failed(name, &error))?;
-                let builder = builder
-                    .snaplen(options.snap_len)
-                    .buffer_size(options.buffer.saturating_mul(1 << 20))
-                    .promisc(options.promiscuous)
-                    .immediate_mode(options.immediate)
-                    .timeout(HOLD_BACK);
-                (builder.open().map_err(|error| failed(name, &error))?, false)
+                (open(Precision::Micro).map_err(|error| failed(name, &error))?, false)
             }
             Err(error) => return Err(failed(name, &error)),
         };

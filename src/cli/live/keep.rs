@@ -2,7 +2,7 @@
 //! a finding asks for it. Judges nothing.
 
 use crate::class::Class;
-use crate::finding::{Finding, Kind};
+use crate::finding::Finding;
 use crate::output::pcap::Files;
 use crate::packet::{self, Endpoint};
 use crate::port::Transport;
@@ -25,12 +25,14 @@ pub struct Keeper {
     scanners: BTreeSet<IpAddr>,
     /// Frames that were written.
     pub kept: u64,
+    /// The most findings at a time whose frames were not kept, because there were too many before them.
+    pub refused: u64,
 }
 
 impl Keeper {
     pub fn new(files: Files) -> Self {
         let (services, scanners) = (BTreeSet::new(), BTreeSet::new());
-        Keeper { files, held: VecDeque::new(), bytes: 0, services, scanners, kept: 0 }
+        Keeper { files, held: VecDeque::new(), bytes: 0, services, scanners, kept: 0, refused: 0 }
     }
 
     /// Takes a batch that the table has seen.
@@ -49,18 +51,27 @@ impl Keeper {
 
     /// Writes what is held of findings that are suspicious now, and remembers them.
     pub fn want(&mut self, findings: &[Finding]) -> io::Result<()> {
-        let known = self.services.len() + self.scanners.len();
-        for finding in findings.iter().filter(|finding| finding.class == Class::Suspicious).take(MAX_WANTED) {
-            match (finding.kind, finding.port, finding.server) {
-                (Kind::Scanner, ..) => drop(self.scanners.insert(finding.address)),
-                (_, Some(port), server) => {
-                    let end = Endpoint { address: server.unwrap_or(finding.address), port };
-                    self.services.insert((finding.transport, end));
-                }
-                (_, None, _) => {}
+        let known = self.wanted();
+        let mut refused = 0;
+        for finding in findings.iter().filter(|finding| finding.class == Class::Suspicious) {
+            let service = finding.port.map(|port| {
+                let address = finding.server.unwrap_or(finding.address);
+                (finding.transport, Endpoint { address, port })
+            });
+            let is_new = match service {
+                Some(service) => !self.services.contains(&service),
+                None => !self.scanners.contains(&finding.address),
+            };
+            if is_new && self.wanted() >= MAX_WANTED {
+                refused += 1;
+            } else if let Some(service) = service {
+                self.services.insert(service);
+            } else {
+                self.scanners.insert(finding.address);
             }
         }
-        if self.services.len() + self.scanners.len() > known {
+        self.refused = self.refused.max(refused);
+        if self.wanted() > known {
             let mut held = std::mem::take(&mut self.held);
             for (batch, written) in &mut held {
                 self.write(batch, written)?;
@@ -68,6 +79,10 @@ impl Keeper {
             self.held = held;
         }
         self.files.flush()
+    }
+
+    fn wanted(&self) -> usize {
+        self.services.len() + self.scanners.len()
     }
 
     fn write(&mut self, batch: &Batch, written: &mut [bool]) -> io::Result<()> {
