@@ -4,6 +4,7 @@ mod explain;
 mod listening;
 #[cfg(feature = "live")]
 mod live;
+mod outputs;
 mod policy;
 mod ports;
 mod progress;
@@ -34,6 +35,17 @@ enum Status {
     /// No right to capture.
     #[cfg(feature = "live")]
     NoPermission = 5,
+}
+
+impl Status {
+    /// Of a run that ended with a report: whether `--fail-on` was met, and whether something was lost.
+    const fn of(met: bool, partial: bool) -> Self {
+        match (met, partial) {
+            (true, _) => Status::Found,
+            (false, true) => Status::Partial,
+            (false, false) => Status::Done,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -140,7 +152,8 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gapwatch: {}", crate::output::safe::text(&format!("{error:#}")));
-            ExitCode::from(Status::Usage as u8)
+            // A report that could not be written whole was lost on the way; anything else was asked for wrongly.
+            ExitCode::from(if is_full_disk(&error) { Status::Partial } else { Status::Usage } as u8)
         }
     }
 }
@@ -163,7 +176,13 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+    has_kind(error, &[io::ErrorKind::BrokenPipe])
+}
+
+fn is_full_disk(error: &anyhow::Error) -> bool {
+    has_kind(error, &[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge])
+}
+
+fn has_kind(error: &anyhow::Error, kinds: &[io::ErrorKind]) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| kinds.contains(&error.kind())))
 }

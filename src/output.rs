@@ -1,6 +1,7 @@
 //! How a report becomes bytes: one file a format, each a function of the report alone. Knows no source and no rule.
 
 pub mod json;
+pub mod ndjson;
 #[cfg(feature = "live")]
 pub mod pcap;
 pub mod safe;

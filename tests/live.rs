@@ -315,7 +315,7 @@ fn the_hosts_own_sockets_are_listed_with_their_holders() {
     assert_eq!((&report["schema"], &report["rpcbind"]), (&"gapwatch.listening/1".into(), &false.into()));
     for socket in sockets {
         assert_eq!((&socket["holder"], &socket["opinion"]), (&"found".into(), &"unexplained".into()), "{socket}");
-        assert!(socket["process"]["name"].as_str().is_some_and(|name| name.starts_with("python")), "{socket}");
+        assert!(socket["processes"][0]["name"].as_str().is_some_and(|name| name.starts_with("python")), "{socket}");
         assert_eq!(socket["user"], "root");
     }
     // What others may see of it, and the policy's word.
@@ -405,4 +405,107 @@ fn a_service_of_this_host_is_told_with_its_process() {
     let (status, out, errors) = watch.end();
     assert_eq!(status, 0, "{errors}");
     assert!(out.contains("on this host, held by python") && out.contains(&format!("(pid {pid})")), "{out}");
+}
+
+#[test]
+fn reports_go_to_files_and_decide_the_exit_status() {
+    let Some(net) = Net::new() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let case = folder.path().join("case.json");
+    let path = case.to_str().expect("plain");
+    let watch = net.watch(&["-i", "gw0", "-o", path, "--fail-on", "suspicious"]);
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    let (status, out, errors) = watch.end();
+    assert_eq!(status, 1, "{errors}");
+    let report: Value = serde_json::from_slice(&fs::read(&case).expect("it was written")).expect("valid JSON");
+    assert!(report["findings"][0]["port"] == 817 && out.contains("10.77.0.2:817/tcp"), "{report}");
+
+    // With windows each has its own file; what one of them had is not forgotten.
+    fs::remove_file(&case).expect("it was there");
+    let watch = net.watch(&["-i", "gw0", "-o", path, "--fail-on", "suspicious", "--window", "2s"]);
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    sleep(Duration::from_millis(3600));
+    net.talk(722, "hello\n", "hello\n");
+    let (status, _, errors) = watch.end();
+    assert_eq!(status, 1, "{errors}");
+    let mut names: Vec<_> =
+        fs::read_dir(folder.path()).expect("it is there").flatten().map(|file| file.path()).collect();
+    names.sort();
+    assert!(names.len() >= 2 && !case.exists(), "{names:?}");
+    let ports = names.iter().map(|name| -> Value {
+        let report: Value = serde_json::from_slice(&fs::read(name).expect("readable")).expect("valid JSON");
+        report["findings"].as_array().expect("a list").iter().map(|finding| finding["port"].clone()).collect()
+    });
+    // A conversation may go on over the end of a window.
+    let mut ports: Vec<Value> = ports.filter(|ports| ports != &Value::Array(Vec::new())).collect();
+    ports.dedup();
+    assert_eq!(Value::from(ports), serde_json::json!([[817], [722]]), "{names:?}");
+}
+
+#[test]
+fn later_files_must_be_possible_with_the_rights_that_are_left() {
+    let Some(net) = Net::new() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::chown(folder.path(), Some(65_534), None).expect("root may");
+    let kept = folder.path().join("kept.pcap");
+    let output = net
+        .command(
+            1,
+            &[env!("CARGO_BIN_EXE_gapwatch"), "live", "-i", "gw0", "-C", "1", "-w", kept.to_str().expect("plain")],
+        )
+        .output()
+        .expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && errors.contains("use a folder of the user"), "{errors}");
+}
+
+#[test]
+fn a_filter_that_looks_behind_tags_is_used_alone_and_said() {
+    let Some(net) = Net::new() else { return };
+    let watch = net.watch(&["-i", "gw0", "-f", "json", "not", "vlan"]);
+    assert!(watch.first.contains("no kernel filter"), "{}", watch.first);
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    net.talk(8080, "out of scope", "as well");
+    let (status, out, errors) = watch.end();
+    assert!(status == 0 && !errors.contains("Kernel filter failed"), "{errors}");
+    let report: Value = serde_json::from_str(&out).expect("valid JSON");
+    assert_eq!((&report["inputs"][0]["kernel_filter"], &report["findings"][0]["port"]), (&false.into(), &817.into()));
+}
+
+#[test]
+fn an_interface_that_is_renamed_is_watched_on() {
+    let Some(net) = Net::new() else { return };
+    let watch = net.watch(&["-i", "gw0", "-f", "json"]);
+    let renamed = run(&["ip", "-n", &net.names[1], "link", "set", "gw0", "name", "gw9"]);
+    if !renamed.status.success() {
+        // Linux renames interfaces that are up since 6.2 only.
+        println!("skipped: {}", String::from_utf8_lossy(&renamed.stderr));
+        return;
+    }
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    let (status, out, errors) = watch.end();
+    assert!(status == 0 && errors.contains("gw0 is called gw9 now"), "{errors}");
+    let report: Value = serde_json::from_str(&out).expect("valid JSON");
+    assert_eq!(report["inputs"][0]["name"], "gw9 (before: gw0)");
+    assert_eq!(report["findings"][0]["port"], 817);
+}
+
+#[test]
+fn processes_that_share_a_socket_are_all_named() {
+    let Some(net) = Net::new() else { return };
+    let server =
+        "import os,socket,time\ns=socket.socket(); s.bind(('10.77.0.2',817)); s.listen()\nos.fork(); time.sleep(4)";
+    let mut server = net.command(1, &["python3", "-c", server]).spawn().expect("it starts");
+    sleep(Duration::from_millis(700));
+    let output =
+        net.command(1, &[env!("CARGO_BIN_EXE_gapwatch"), "listening", "-f", "json"]).output().expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("valid JSON");
+    let pids: Vec<u64> = report["sockets"][0]["processes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|process| process["pid"].as_u64().expect("a number"))
+        .collect();
+    assert!(pids.len() == 2 && pids[0] == u64::from(server.id()) && pids[1] > pids[0], "{report}");
+    let _ = server.wait();
 }

@@ -1,7 +1,6 @@
 //! `gapwatch listening`: this machine's own sockets on unassigned well-known ports, who holds them, and what to think of it.
 
 use super::ports::PortArgs;
-use super::read::Format;
 use super::site::PolicyArg;
 use super::{Common, Status};
 use crate::output::{json, safe};
@@ -9,7 +8,7 @@ use crate::policy::{Policy, Subject};
 use crate::port::Transport;
 use crate::registry::{lore, program};
 use crate::signature::portmap::Binding;
-use crate::source::sockets::{self, Held, Holder};
+use crate::source::sockets::{self, Held, Holder, Process};
 use crate::words::count;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
@@ -29,6 +28,12 @@ pub struct Listening {
     policy: PolicyArg,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
 }
 
 /// What to think of a socket.
@@ -104,10 +109,9 @@ impl Listening {
 }
 
 fn entry(held: Held, bindings: &[Binding], policy: Option<&Policy>) -> Entry {
-    let of_port = |binding: &&Binding| binding.port == held.port && binding.transport == held.transport;
     let rpc: Vec<String> = bindings
         .iter()
-        .filter(of_port)
+        .filter(|binding| held.is_meant_by(binding))
         .map(|binding| format!("{} v{}", program::name(binding.program, binding.version), binding.version))
         .collect();
     let (servers, ports) = ([held.address], [held.port]);
@@ -137,13 +141,14 @@ fn write(report: &Report, writer: &mut impl Write) -> io::Result<()> {
         };
         writeln!(writer, "{place}/{}  {}", held.transport, safe::text(&opinion))?;
         let user = held.user.as_deref().map_or_else(String::new, |user| format!(", user {user}"));
-        let holder = match (held.holder, &held.process) {
-            (Holder::Found, Some(process)) => {
-                let unit = process.unit.as_deref().map_or_else(String::new, |unit| format!(", in {unit}"));
-                format!("{} (pid {}{user}) {}{unit}", process.name, process.pid, process.executable)
-            }
-            (Holder::Kernel, _) => "the kernel itself, no process (NFS or lockd)".to_owned(),
-            _ => format!("another user's process{user}: hidden, run this as root to see it"),
+        let one = |process: &Process| {
+            let unit = process.unit.as_deref().map_or_else(String::new, |unit| format!(", in {unit}"));
+            format!("{} (pid {}{user}) {}{unit}", process.name, process.pid, process.executable)
+        };
+        let holder = match held.holder {
+            Holder::Found => held.processes.iter().map(one).collect::<Vec<_>>().join(" and "),
+            Holder::Kernel => "the kernel itself, no process (NFS or lockd)".to_owned(),
+            Holder::Hidden => format!("another user's process{user}: hidden, run this as root to see it"),
         };
         writeln!(writer, "    held by {}", safe::text(&holder))?;
         if !entry.lore.is_empty() {

@@ -7,6 +7,7 @@ mod keep;
 mod metrics;
 mod rights;
 
+use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::site::Site;
 use super::{Common, Status};
@@ -17,12 +18,13 @@ use crate::scan::shards::Batch;
 use crate::source::live::{self, Live, Losses};
 use crate::table::{FlowTable, MAX_FLOWS, Totals};
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use desk::Desk;
 use keep::Keeper;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -69,7 +71,7 @@ pub struct LiveArgs {
     window: Option<Duration>,
     /// Keep the frames behind suspicious findings here, as pcap
     #[arg(short, long, value_name = "FILE")]
-    write: Option<std::path::PathBuf>,
+    write: Option<PathBuf>,
     /// Begin another file (FILE.1, FILE.2 …) after so many MiB; 0 for never
     #[arg(short = 'C', long, value_name = "MIB", requires = "write", default_value_t = 0)]
     file_size: u64,
@@ -79,9 +81,8 @@ pub struct LiveArgs {
     /// Serve counters for Prometheus here: 127.0.0.1:9817
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<std::net::SocketAddr>,
-    /// How to tell on standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
-    format: Format,
+    #[command(flatten)]
+    outputs: Outputs,
     #[command(flatten)]
     ports: PortArgs,
     /// Flows with payload kept in memory, as many with RPC, and four times as many without
@@ -93,12 +94,6 @@ pub struct LiveArgs {
     /// No status line and no messages on stderr
     #[arg(short, long)]
     quiet: bool,
-    /// Every reason with its frames in reports
-    #[arg(short, long)]
-    verbose: bool,
-    /// List what the policy allows in reports
-    #[arg(long)]
-    show_allowed: bool,
     #[command(flatten)]
     site: Site,
     #[command(flatten)]
@@ -106,16 +101,6 @@ pub struct LiveArgs {
     /// A filter as tcpdump has them; joined to gapwatch's own
     #[arg(value_name = "EXPRESSION", trailing_var_arg = true)]
     expression: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// One line a finding, and the report as a table at the end
-    Table,
-    /// The report at the end
-    Json,
-    /// One event a line: begin, finding, update, stats, report, end
-    Ndjson,
 }
 
 /// What signals ask for.
@@ -132,6 +117,8 @@ enum Message {
     Tick(Box<Outside>),
     Report,
     Reload,
+    /// The interface has another name now.
+    Renamed(String),
     /// The interface gave up, and why.
     Ended(String),
 }
@@ -155,7 +142,8 @@ impl LiveArgs {
         let signals = Signals::register()?;
         let registry = self.common.registry()?;
         let scope = self.ports.scope(&registry);
-        let desk = Desk::new(&self, registry)?;
+        self.outputs.check()?;
+        let mut desk = Desk::new(&self, registry)?;
         let options = live::Options {
             interface: interface.clone(),
             snap_len: self.snapshot_length,
@@ -185,13 +173,17 @@ impl LiveArgs {
             }
             None => None,
         };
-        let folder = self
-            .write
-            .as_ref()
-            .map(|path| path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")));
-        let given_up = rights::give_up(&desk.readable(), &folder.map(Path::to_owned).into_iter().collect::<Vec<_>>());
+        desk.open(live.kernel_filter())?;
+        let given_up = rights::give_up(&desk.readable(), &self.folders());
+        // Files that are begun later must be possible with the rights that are left.
+        for folder in self.folders_of_later_files() {
+            rights::try_folder(&folder).with_context(|| {
+                let hint = "more files are to be written here after all rights are given up; use a folder of the user that gapwatch runs as";
+                format!("{}: {hint}", folder.display())
+            })?;
+        }
         if !self.quiet {
-            let filter = if self.no_kernel_filter { "no kernel filter" } else { "kernel filter on" };
+            let filter = if live.kernel_filter() { "kernel filter on" } else { "no kernel filter" };
             let filter = if interface == "any" {
                 format!("{filter}, each packet once for every interface it passes")
             } else {
@@ -228,10 +220,22 @@ impl LiveArgs {
                     safe::text(&interface),
                     safe::text(&error.to_string())
                 );
-                return Ok(Status::Partial);
             }
             Ok(status)
         })
+    }
+
+    /// Folders in which files are written while it runs.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let reports = self.outputs.output.iter().filter(|_| self.window.is_some());
+        self.write.iter().chain(reports).map(|path| folder_of(path)).collect()
+    }
+
+    /// Those of them in which more than the files that are open already are written.
+    fn folders_of_later_files(&self) -> BTreeSet<PathBuf> {
+        let rotated = self.write.iter().filter(|_| self.file_size > 0 && self.file_count > 1);
+        let reports = self.outputs.output.iter().filter(|_| self.window.is_some());
+        rotated.chain(reports).map(|path| folder_of(path)).collect()
     }
 
     /// Takes packets from the kernel until something ends it.
@@ -284,6 +288,9 @@ impl LiveArgs {
                 }
                 let counted = Outside { totals: outside.totals.clone(), losses: live.losses(), bytes };
                 let _ = sender.send(Message::Tick(Box::new(counted)));
+                if let Some(name) = live.renamed() {
+                    let _ = sender.send(Message::Renamed(name));
+                }
                 if signals.report.swap(false, Ordering::Relaxed) {
                     let _ = sender.send(Message::Report);
                 }
@@ -324,6 +331,11 @@ fn list() -> anyhow::Result<Status> {
         writeln!(stdout, "{}{}: {}; {addresses}", safe::text(&interface.name), safe::text(&about), interface.state)?;
     }
     Ok(Status::Done)
+}
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 /// The line to type, with this program's own path.

@@ -1,29 +1,24 @@
 //! `gapwatch read`: captures in, report out.
 
+use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::progress::Progress;
 use super::site::Site;
 use super::{Common, Status};
-use crate::class::Class;
 use crate::judge::Options;
-use crate::output::{json, table};
-use crate::report::{PolicyNote, Report, Status as InputStatus, report_with};
+use crate::output::safe;
+use crate::report::{PolicyNote, Status as InputStatus, report_with};
 use crate::scan::{self, Scan};
 use crate::signature::pattern;
 use crate::source::BytesRead;
 use crate::table::MAX_FLOWS;
-use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use anyhow::bail;
+use clap::Args;
+use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
-
-/// Columns where the output is no terminal and `COLUMNS` is not set.
-const DEFAULT_WIDTH: u16 = 120;
+use std::path::PathBuf;
 
 #[derive(Args, Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is a flag that was given or not
 pub struct Read {
     /// Captures, or folders of them (recursive); `-` is standard input
     #[arg(value_name = "INPUT")]
@@ -31,17 +26,10 @@ pub struct Read {
     /// A capture, as tcpdump names it
     #[arg(short = 'r', value_name = "FILE")]
     file: Vec<PathBuf>,
-    /// How to report on standard output
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
-    format: Format,
-    /// Also write the report here; the suffix says how: .json, or .txt for the table. Repeatable
-    #[arg(short, long, value_name = "FILE")]
-    output: Vec<PathBuf>,
+    #[command(flatten)]
+    outputs: Outputs,
     #[command(flatten)]
     ports: PortArgs,
-    /// Exit with 1 when a finding has this class
-    #[arg(long, value_enum, value_name = "CLASS")]
-    fail_on: Option<FailOn>,
     /// Flows with payload kept in memory, as many with RPC, and four times as many without; for each thread
     #[arg(long, value_name = "N", default_value_t = NonZero::new(MAX_FLOWS).unwrap_or(NonZero::<usize>::MIN))]
     max_flows: NonZero<usize>,
@@ -54,39 +42,10 @@ pub struct Read {
     /// No progress and no messages on stderr
     #[arg(short, long)]
     quiet: bool,
-    /// Every reason with its frames, and a Wireshark filter for every finding
-    #[arg(short, long)]
-    verbose: bool,
-    /// List what the policy allows among the findings of the table; without it there is a count
-    #[arg(long)]
-    show_allowed: bool,
     #[command(flatten)]
     site: Site,
     #[command(flatten)]
     common: Common,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    Table,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    Suspicious,
-    LegacyRpc,
-    Custom,
-}
-
-impl FailOn {
-    const fn class(self) -> Class {
-        match self {
-            FailOn::Suspicious => Class::Suspicious,
-            FailOn::LegacyRpc => Class::LegacyRpc,
-            FailOn::Custom => Class::Custom,
-        }
-    }
 }
 
 impl Read {
@@ -102,7 +61,7 @@ impl Read {
         let catalogue = self.site.catalogue()?;
         let policy = self.site.policy(catalogue.as_ref())?;
         let baseline = self.site.baseline()?;
-        let outputs = self.open_outputs()?;
+        let files = self.outputs.open()?;
         let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();
         let found = scan::find(&paths);
         let bytes_read = BytesRead::default();
@@ -124,7 +83,7 @@ impl Read {
         drop(progress);
         if !self.quiet {
             for error in &scanned.errors {
-                eprintln!("gapwatch: {}", crate::output::safe::text(&error.to_string()));
+                eprintln!("gapwatch: {}", safe::text(&error.to_string()));
             }
         }
         let nothing_read = scanned.inputs.iter().all(|input| input.status == InputStatus::Unreadable);
@@ -142,63 +101,14 @@ impl Read {
         }
         // The process ends soon: giving back hundreds of megabytes piece by piece would only take time.
         std::mem::forget(scanned.table);
-        for (path, mut file) in outputs {
-            self.write(&report, format_of(&path)?, false, &mut file)
-                .and_then(|()| file.flush())
-                .with_context(|| format!("{}: cannot be written", path.display()))?;
-        }
+        self.outputs.write_files(&report, files)?;
         if nothing_read {
             return Ok(Status::NoInput);
         }
         let mut stdout = BufWriter::new(io::stdout().lock());
-        self.write(&report, self.format, self.common.color(), &mut stdout)?;
+        self.outputs.write_standard(&report, self.common.color(), &mut stdout)?;
         stdout.flush()?;
         let lost = !report.totals.beyond_bounds.is_empty();
-        let met =
-            self.fail_on.is_some_and(|class| report.findings.iter().any(|finding| finding.class == class.class()));
-        Ok(if met {
-            Status::Found
-        } else if partial || lost {
-            Status::Partial
-        } else {
-            Status::Done
-        })
+        Ok(Status::of(self.outputs.met(&report), partial || lost))
     }
-
-    /// Opens what is to be written before anything is read, so that a wrong path fails at once.
-    fn open_outputs(&self) -> anyhow::Result<Vec<(PathBuf, BufWriter<File>)>> {
-        let open = |path: &PathBuf| {
-            format_of(path)?;
-            let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-            Ok((path.clone(), BufWriter::new(file)))
-        };
-        self.output.iter().map(open).collect()
-    }
-
-    fn write(&self, report: &Report, format: Format, color: bool, writer: &mut impl Write) -> io::Result<()> {
-        match format {
-            Format::Json => json::write(report, writer),
-            Format::Table => table::write(
-                report,
-                table::Layout { width: width(), color, verbose: self.verbose, show_allowed: self.show_allowed },
-                writer,
-            ),
-        }
-    }
-}
-
-/// The format that a file's suffix asks for.
-fn format_of(path: &Path) -> anyhow::Result<Format> {
-    match path.extension().and_then(|suffix| suffix.to_str()) {
-        Some("json") => Ok(Format::Json),
-        Some("txt") => Ok(Format::Table),
-        _ => bail!("{}: the suffix says how to write, and only .json and .txt are known", path.display()),
-    }
-}
-
-/// The terminal's columns; elsewhere `COLUMNS`, or a width that fits most pages.
-pub fn width() -> u16 {
-    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let terminal = || terminal_size::terminal_size().map(|(width, _)| width.0);
-    if io::stdout().is_terminal() { terminal() } else { None }.or_else(asked).unwrap_or(DEFAULT_WIDTH)
 }

@@ -44,6 +44,10 @@ pub struct Live {
     link: LinkType,
     nanoseconds: bool,
     number: u64,
+    kernel_filter: bool,
+    /// What the name stands for, where the system tells: a name may change while it is watched.
+    index: Option<u32>,
+    name: String,
 }
 
 /// How a batch ended.
@@ -79,8 +83,10 @@ impl Live {
             }
             Err(error) => return Err(failed(name, &error)),
         };
-        let own = options.kernel_filter.then(|| kernel_filter::expression(scope));
         let users = Some(options.expression.clone()).filter(|text| !text.trim().is_empty());
+        // A filter of the user's that looks behind a tag is not joined: the kernel refuses what libpcap makes of both.
+        let joined = options.kernel_filter && !users.as_deref().is_some_and(looks_behind_tags);
+        let own = joined.then(|| kernel_filter::expression(scope));
         let filter = match (users, own) {
             (Some(users), Some(own)) => {
                 // The user's first for itself, so that an error speaks of what was typed.
@@ -100,7 +106,22 @@ impl Live {
         let Linktype(link) = capture.get_datalink();
         let link = LinkType(u32::try_from(link).unwrap_or(u32::MAX));
         let capture = capture.setnonblock().map_err(|error| failed(name, &error))?;
-        Ok(Live { capture, link, nanoseconds, number: 0 })
+        let index = index_of(name);
+        Ok(Live { capture, link, nanoseconds, number: 0, kernel_filter: joined, index, name: name.to_owned() })
+    }
+
+    /// Whether the kernel drops what is plainly out of scope.
+    #[must_use]
+    pub fn kernel_filter(&self) -> bool {
+        self.kernel_filter
+    }
+
+    /// The interface's new name, where it has got one since it was opened or since this was asked last.
+    pub fn renamed(&mut self) -> Option<String> {
+        let now = name_of(self.index?)?;
+        let changed = now != self.name;
+        self.name.clone_from(&now);
+        changed.then_some(now)
     }
 
     #[must_use]
@@ -218,6 +239,38 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// Words of pcap-filter(7) after which the rest of an expression looks further inside.
+fn looks_behind_tags(expression: &str) -> bool {
+    const WORDS: [&str; 6] = ["vlan", "mpls", "pppoed", "pppoes", "geneve", "vxlan"];
+    expression.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
+}
+
+#[cfg(target_os = "linux")]
+fn index_of(name: &str) -> Option<u32> {
+    rustix::net::netdevice::name_to_index(any_socket()?, name).ok()
+}
+
+#[cfg(target_os = "linux")]
+fn name_of(index: u32) -> Option<String> {
+    rustix::net::netdevice::index_to_name(any_socket()?, index).ok()
+}
+
+/// The kernel answers questions about interfaces through any socket.
+#[cfg(target_os = "linux")]
+fn any_socket() -> Option<std::os::fd::OwnedFd> {
+    rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn index_of(_: &str) -> Option<u32> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name_of(_: u32) -> Option<String> {
+    None
 }
 
 fn shortened(expression: &str) -> String {

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The largest answer of a portmapper that fits a datagram.
 const MAX_ANSWER: usize = 65_507;
 
+/// Processes that are named of one socket: a server that forks has hundreds.
+const MAX_PROCESSES: usize = 8;
+
 /// A socket that waits for others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
@@ -24,8 +27,9 @@ pub struct Held {
     /// Whose socket it is, where the system says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub process: Option<Process>,
+    /// Those that share it, by number; the first [`MAX_PROCESSES`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
 }
 
 /// What is known of who holds a socket.
@@ -49,6 +53,26 @@ pub struct Process {
     pub unit: Option<String>,
 }
 
+impl Held {
+    fn add(&mut self, process: Process) {
+        if let Err(at) = self.processes.binary_search_by_key(&process.pid, |known| known.pid) {
+            self.processes.insert(at, process);
+            self.processes.truncate(MAX_PROCESSES);
+        }
+    }
+
+    /// Whether a portmapper's word is about this socket: its port, and an address that reaches it.
+    #[must_use]
+    pub fn is_meant_by(&self, binding: &Binding) -> bool {
+        let reaches =
+            |address: IpAddr| address.is_unspecified() || self.address.is_unspecified() || address == self.address;
+        binding.port == self.port
+            && binding.transport == self.transport
+            && binding.address.is_none_or(reaches)
+            && !(binding.only_v6 && self.address.is_ipv4())
+    }
+}
+
 /// Every socket that waits, by transport, port and address.
 ///
 /// # Errors
@@ -58,9 +82,11 @@ pub fn held() -> Result<Vec<Held>, String> {
     let mut found: BTreeMap<(Transport, u16, IpAddr), Held> = BTreeMap::new();
     let listed = kernel_list();
     let complete = !listed.is_empty();
-    for (transport, address, user) in listed {
+    let mut inodes = BTreeMap::new();
+    for Listed { transport, address, user, inode } in listed {
+        inodes.insert(inode, (transport, address.port(), address.ip()));
         let holder = if sees_all() { Holder::Kernel } else { Holder::Hidden };
-        let held = Held { transport, address: address.ip(), port: address.port(), holder, user, process: None };
+        let held = Held { transport, address: address.ip(), port: address.port(), holder, user, processes: Vec::new() };
         found.insert((transport, address.port(), address.ip()), held);
     }
     for listener in listeners {
@@ -86,13 +112,18 @@ pub fn held() -> Result<Vec<Held>, String> {
             port,
             holder: Holder::Found,
             user: None,
-            process: None,
+            processes: Vec::new(),
         });
-        // Several processes may share a socket: the first by number is named.
-        if held.process.as_ref().is_none_or(|known| process.pid < known.pid) {
-            held.holder = Holder::Found;
-            held.process = Some(process);
-        }
+        held.holder = Holder::Found;
+        held.add(process);
+    }
+    for (inode, pid) in sharers() {
+        let Some(held) = inodes.get(&inode).and_then(|key| found.get_mut(key)) else { continue };
+        let Some(process) = process(pid).filter(|_| held.processes.iter().all(|known| known.pid != pid)) else {
+            continue;
+        };
+        held.holder = Holder::Found;
+        held.add(process);
     }
     Ok(found.into_values().collect())
 }
@@ -104,8 +135,16 @@ fn sees_all() -> bool {
     field("Uid:").split_whitespace().nth(1) == Some("0")
 }
 
+/// A line of the kernel's list.
+struct Listed {
+    transport: Transport,
+    address: SocketAddr,
+    user: Option<String>,
+    inode: u64,
+}
+
 /// What the kernel lists (Linux, proc(5)), with the user of each: also what no process of ours may be seen to hold.
-fn kernel_list() -> Vec<(Transport, SocketAddr, Option<String>)> {
+fn kernel_list() -> Vec<Listed> {
     let mut list = Vec::new();
     for (file, transport) in
         [("tcp", Transport::Tcp), ("tcp6", Transport::Tcp), ("udp", Transport::Udp), ("udp6", Transport::Udp)]
@@ -116,7 +155,7 @@ fn kernel_list() -> Vec<(Transport, SocketAddr, Option<String>)> {
     list
 }
 
-fn kernel_line(line: &str, transport: Transport) -> Option<(Transport, SocketAddr, Option<String>)> {
+fn kernel_line(line: &str, transport: Transport) -> Option<Listed> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     // A TCP socket that listens is in state 0A, a UDP socket without a peer in state 07.
     let waits = if transport == Transport::Tcp { "0A" } else { "07" };
@@ -138,7 +177,31 @@ fn kernel_line(line: &str, transport: Transport) -> Option<(Transport, SocketAdd
         }
         _ => return None,
     };
-    Some((transport, SocketAddr::new(address, port), fields.get(7).map(|uid| user(uid))))
+    let inode = fields.get(9).and_then(|inode| inode.parse().ok()).unwrap_or(0);
+    Some(Listed { transport, address: SocketAddr::new(address, port), user: fields.get(7).map(|uid| user(uid)), inode })
+}
+
+/// Every process that holds a socket, by the socket's inode (Linux): a server that forks shares its socket, and the list of
+/// listeners has one process of each.
+fn sharers() -> Vec<(u64, u32)> {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let sockets = |pid: u32| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        descriptors.filter_map(move |descriptor| {
+            let link = fs::read_link(descriptor.path()).ok()?;
+            let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
+            Some((inode, pid))
+        })
+    };
+    pids.flat_map(sockets).collect()
+}
+
+/// A process by its number (Linux).
+fn process(pid: u32) -> Option<Process> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
+    let executable = fs::read_link(format!("/proc/{pid}/exe")).map(|path| path.display().to_string());
+    Some(Process { pid, name, executable: executable.unwrap_or_default(), unit: unit(pid) })
 }
 
 /// The name behind a number, where the system's list of users has it.
@@ -218,15 +281,42 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_binding_means_the_sockets_that_it_reaches() {
+        let held = |address: &str| Held {
+            transport: Transport::Udp,
+            address: address.parse().expect("an address"),
+            port: 817,
+            holder: Holder::Kernel,
+            user: None,
+            processes: Vec::new(),
+        };
+        let binding = |address: Option<&str>, only_v6| Binding {
+            program: 100_004,
+            version: 2,
+            transport: Transport::Udp,
+            address: address.map(|address| address.parse().expect("an address")),
+            port: 817,
+            only_v6,
+            domain: None,
+        };
+        assert!(held("10.0.0.5").is_meant_by(&binding(None, false)));
+        assert!(held("10.0.0.5").is_meant_by(&binding(Some("10.0.0.5"), false)));
+        assert!(held("0.0.0.0").is_meant_by(&binding(Some("10.0.0.5"), false)));
+        assert!(!held("127.0.0.1").is_meant_by(&binding(Some("10.0.0.5"), false)));
+        assert!(!held("127.0.0.1").is_meant_by(&binding(None, true)));
+        assert!(held("::").is_meant_by(&binding(None, true)));
+    }
+
+    #[test]
     #[cfg(target_endian = "little")]
     fn lines_of_the_kernel_are_read() {
         let line =
             "   0: 0100007F:0331 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100";
-        let (_, address, user) = kernel_line(line, Transport::Tcp).expect("a socket");
-        assert_eq!((address.to_string().as_str(), user.is_some()), ("127.0.0.1:817", true));
+        let Listed { address, user, inode, .. } = kernel_line(line, Transport::Tcp).expect("a socket");
+        assert_eq!((address.to_string().as_str(), user.is_some(), inode), ("127.0.0.1:817", true, 1));
         assert!(kernel_line(&line.replace(" 0A ", " 01 "), Transport::Tcp).is_none());
         let line =
             "  1: 00000000000000000000000001000000:0334 00000000000000000000000000000000:0000 07 0:0 0:0 0 1000 0 1 2";
-        assert_eq!(kernel_line(line, Transport::Udp).expect("a socket").1.to_string(), "[::1]:820");
+        assert_eq!(kernel_line(line, Transport::Udp).expect("a socket").address.to_string(), "[::1]:820");
     }
 }

@@ -4,14 +4,14 @@
 use super::events::{Event, event, line_of};
 use super::keep::Keeper;
 use super::metrics::{By, Counters};
-use super::{Format, LiveArgs, Message, Outside, TICK};
+use super::{LiveArgs, Message, Outside, TICK};
 use crate::baseline::Baseline;
 use crate::class::{Class, Confidence, Evidence, Weight};
 use crate::cli::Status;
-use crate::cli::read::width;
+use crate::cli::outputs::{Format, Opened};
 use crate::finding::{Finding, Kind};
 use crate::judge::Options;
-use crate::output::{json, safe, table};
+use crate::output::{json, ndjson, safe};
 use crate::policy::Policy;
 use crate::port::Transport;
 use crate::registry::Registry;
@@ -58,6 +58,12 @@ pub struct Desk<'a> {
     closed: u64,
     /// Why the interface gave up.
     ended: Option<String>,
+    /// Files that wait for the report; with windows, each is begun when one closes.
+    files: Vec<Opened>,
+    kernel_filter: bool,
+    /// Whether `--fail-on` was met, and something lost, in this window or one that was closed.
+    met: bool,
+    partial: bool,
     color: bool,
 }
 
@@ -81,8 +87,21 @@ impl<'a> Desk<'a> {
             before: Outside::default(),
             closed: 0,
             ended: None,
+            files: Vec::new(),
+            kernel_filter: false,
+            met: false,
+            partial: false,
             color,
         })
+    }
+
+    /// Opens the files of the report, and is told how the interface was opened.
+    pub fn open(&mut self, kernel_filter: bool) -> anyhow::Result<()> {
+        self.kernel_filter = kernel_filter;
+        if self.arguments.window.is_none() {
+            self.files = self.arguments.outputs.open()?;
+        }
+        Ok(())
     }
 
     /// Files that SIGHUP reads again.
@@ -104,11 +123,12 @@ impl<'a> Desk<'a> {
         receiver: &Receiver<Message>,
         interface: &str,
     ) -> anyhow::Result<Status> {
-        let ndjson = self.arguments.format == Format::Ndjson;
-        let kernel_filter = !self.arguments.no_kernel_filter;
+        let ndjson = self.arguments.outputs.format == Format::Ndjson;
+        let mut interface = interface.to_owned();
         if ndjson {
             let gapwatch = env!("CARGO_PKG_VERSION");
-            event(&Event::Begin { schema: "gapwatch.events/1", gapwatch, interface, kernel_filter })?;
+            let kernel_filter = self.kernel_filter;
+            event(&Event::Begin { schema: ndjson::SCHEMA, gapwatch, interface: &interface, kernel_filter })?;
         }
         let bar = self.status_line();
         let mut outside = Outside::default();
@@ -133,17 +153,26 @@ impl<'a> Desk<'a> {
                     }
                 }
                 Message::Report => {
-                    let report = self.report(&mut table, &outside, interface);
+                    let report = self.report(&mut table, &outside, &interface);
                     self.show(&report, bar.as_ref())?;
                 }
                 Message::Reload => self.reload(bar.as_ref()),
+                Message::Renamed(name) => {
+                    self.say(bar.as_ref(), &format!("{interface} is called {name} now; the watch goes on"));
+                    interface = format!("{name} (before: {interface})");
+                }
                 Message::Ended(why) => self.ended = Some(why),
             }
             if self.arguments.window.is_some_and(|window| self.window_is_over(window, &table, &outside, opened)) {
-                let report = self.report(&mut table, &outside, interface);
+                let report = self.report(&mut table, &outside, &interface);
                 self.tell(&report, bar.as_ref())?;
                 self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
                 self.show(&report, bar.as_ref())?;
+                if let Err(error) = self.arguments.outputs.write_marked(&report, &mark()) {
+                    self.say(bar.as_ref(), &format!("{error:#}; the watch goes on"));
+                    self.partial = true;
+                }
+                self.remember(&report);
                 self.closed += table.totals.frames;
                 self.before = outside.clone();
                 self.before.totals.last = outside.totals.last.max(table.totals.last);
@@ -153,7 +182,7 @@ impl<'a> Desk<'a> {
             }
             if dirty && judged.elapsed() >= JUDGE_EVERY.max(cost * JUDGE_SHARE) {
                 let start = Instant::now();
-                let report = self.report(&mut table, &outside, interface);
+                let report = self.report(&mut table, &outside, &interface);
                 self.tell(&report, bar.as_ref())?;
                 self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
                 (judged, cost, dirty) = (Instant::now(), start.elapsed(), false);
@@ -169,7 +198,7 @@ impl<'a> Desk<'a> {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        let report = self.report(&mut table, &outside, interface);
+        let report = self.report(&mut table, &outside, &interface);
         self.keep(&mut keeper, None, |keeper| keeper.want(&report.findings));
         if let (Some(keeper), false) = (&keeper, self.arguments.quiet) {
             let refused = match keeper.refused {
@@ -187,9 +216,21 @@ impl<'a> Desk<'a> {
             let (dropped_kernel, dropped_interface) = (outside.losses.kernel, outside.losses.interface);
             event(&Event::End { packets, dropped_kernel, dropped_interface, problem: self.ended.as_deref() })?;
         }
+        if self.arguments.window.is_some() {
+            self.arguments.outputs.write_marked(&report, &mark())?;
+        } else {
+            self.arguments.outputs.write_files(&report, std::mem::take(&mut self.files))?;
+        }
+        self.remember(&report);
         let not_kept = self.arguments.write.is_some() && keeper.is_none();
-        let lost = not_kept || outside.losses.kernel > 0 || !report.totals.beyond_bounds.is_empty();
-        Ok(if lost { Status::Partial } else { Status::Done })
+        let lost = not_kept || outside.losses.kernel > 0 || self.ended.is_some();
+        Ok(Status::of(self.met, self.partial || lost))
+    }
+
+    /// What of a report decides the exit status.
+    fn remember(&mut self, report: &Report) {
+        self.met |= self.arguments.outputs.met(report);
+        self.partial |= !report.totals.beyond_bounds.is_empty();
     }
 
     /// The report of what was seen so far in this window.
@@ -243,7 +284,7 @@ impl<'a> Desk<'a> {
             first: table.totals.first,
             last: table.totals.last,
             notes,
-            kernel_filter: Some(!self.arguments.no_kernel_filter),
+            kernel_filter: Some(self.kernel_filter),
         };
         let options = Options {
             show_secrets: self.arguments.show_secrets,
@@ -271,15 +312,16 @@ impl<'a> Desk<'a> {
             let address = held.address == finding.address || held.address.is_unspecified();
             address && held.transport == finding.transport && Some(held.port) == finding.port
         };
-        let process = held.iter().filter(of).find_map(|held| held.process.as_ref())?;
+        let processes = held.iter().filter(of).map(|held| &held.processes).find(|processes| !processes.is_empty())?;
+        let processes: Vec<String> = processes
+            .iter()
+            .map(|process| format!("{} (pid {}) {}", process.name, process.pid, process.executable))
+            .collect();
         Some(Evidence {
             by: "process",
             class: Class::Custom,
             weight: Weight::NOTE,
-            says: format!(
-                "on this host, held by {} (pid {}) {} when the watch began",
-                process.name, process.pid, process.executable
-            ),
+            says: format!("on this host, held by {} when the watch began", processes.join(" and ")),
             frames: Vec::new(),
             attack: None,
         })
@@ -298,7 +340,7 @@ impl<'a> Desk<'a> {
                 continue;
             }
             self.told.insert(key, now);
-            match (self.arguments.format, before) {
+            match (self.arguments.outputs.format, before) {
                 (Format::Ndjson, None) => event(&Event::Finding { finding })?,
                 (Format::Ndjson, Some(_)) => event(&Event::Update { finding })?,
                 (Format::Table, _) => {
@@ -308,7 +350,7 @@ impl<'a> Desk<'a> {
                         None => writeln!(io::stdout().lock(), "{line}")?,
                     }
                 }
-                (Format::Json, _) => {}
+                _ => {}
             }
         }
         Ok(())
@@ -316,19 +358,16 @@ impl<'a> Desk<'a> {
 
     fn show(&self, report: &Report, bar: Option<&ProgressBar>) -> anyhow::Result<()> {
         let write = || -> io::Result<()> {
-            let mut stdout = io::stdout().lock();
-            match self.arguments.format {
-                Format::Table => {
-                    writeln!(stdout)?;
-                    let (verbose, show_allowed) = (self.arguments.verbose, self.arguments.show_allowed);
-                    table::write(
-                        report,
-                        table::Layout { width: width(), color: self.color, verbose, show_allowed },
-                        &mut stdout,
-                    )?;
-                }
-                Format::Json => json::write(report, &mut stdout)?,
+            let mut stdout = io::BufWriter::new(io::stdout().lock());
+            match self.arguments.outputs.format {
                 Format::Ndjson => json::write_line(&Event::Report { report }, &mut stdout)?,
+                format => {
+                    // Apart from the lines of findings above it.
+                    if format == Format::Table {
+                        writeln!(stdout)?;
+                    }
+                    self.arguments.outputs.write_standard(report, self.color, &mut stdout)?;
+                }
             }
             stdout.flush()
         };
@@ -378,10 +417,15 @@ impl<'a> Desk<'a> {
         let Some(error) = keeper.as_mut().and_then(|keeper| work(keeper).err()) else { return };
         *keeper = None;
         let path = self.arguments.write.as_deref().unwrap_or(Path::new("")).display().to_string();
-        let message = format!("gapwatch: {}: {error}; no more frames are kept, the watch goes on", safe::text(&path));
+        self.say(bar, &format!("{path}: {error}; no more frames are kept, the watch goes on"));
+    }
+
+    /// A message on stderr, beside the status line.
+    fn say(&self, bar: Option<&ProgressBar>, message: &str) {
+        let message = safe::text(message);
         match bar {
-            Some(bar) => bar.suspend(|| eprintln!("{message}")),
-            None => eprintln!("{message}"),
+            Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
+            None => eprintln!("gapwatch: {message}"),
         }
     }
 
@@ -425,12 +469,9 @@ impl<'a> Desk<'a> {
             }
             Err(error) => format!("policy and signatures stay as they were: {error:#}"),
         };
-        let message = safe::text(&message).into_owned();
-        match bar {
-            Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
-            // What failed is said, also where nothing else is.
-            None if failed || !self.arguments.quiet => eprintln!("gapwatch: {message}"),
-            None => {}
+        // What failed is said, also where nothing else is.
+        if failed || !self.arguments.quiet {
+            self.say(bar, &message);
         }
     }
 
@@ -464,4 +505,9 @@ impl<'a> Desk<'a> {
         ));
         bar.tick();
     }
+}
+
+/// The time, as a name of a file takes it: when a window closed.
+fn mark() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ").to_string()
 }

@@ -1,11 +1,14 @@
 //! Gives up what a capture needs no longer once it is open: capabilities, new privileges, the file system. Before any thread
 //! is started and any packet is read.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Gives up every right but to read `readable`, and to write in `writable`. Says in words what was given up.
 #[cfg(target_os = "linux")]
-pub fn give_up(readable: &[PathBuf], writable: &[PathBuf]) -> String {
+pub fn give_up(readable: &[PathBuf], writable: &BTreeSet<PathBuf>) -> String {
     use caps::CapSet;
     let mut given = Vec::new();
     if rustix::thread::set_no_new_privs(true).is_ok() {
@@ -24,13 +27,20 @@ pub fn give_up(readable: &[PathBuf], writable: &[PathBuf]) -> String {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn give_up(_: &[PathBuf], _: &[PathBuf]) -> String {
+pub fn give_up(_: &[PathBuf], _: &BTreeSet<PathBuf>) -> String {
     "rights are given up on Linux only".to_owned()
+}
+
+/// Whether a file can be begun in a folder with the rights that are left.
+pub fn try_folder(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".gapwatch-{}", std::process::id()));
+    File::create_new(&path)?;
+    fs::remove_file(&path)
 }
 
 /// Landlock (Linux 5.13 and later), as far as the kernel has it.
 #[cfg(target_os = "linux")]
-fn confine(readable: &[PathBuf], writable: &[PathBuf]) -> bool {
+fn confine(readable: &[PathBuf], writable: &BTreeSet<PathBuf>) -> bool {
     use landlock::{
         ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
     };
