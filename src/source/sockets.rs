@@ -27,7 +27,7 @@ pub struct Held {
     /// Whose socket it is, where the system says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Those that share it, by number; the first [`MAX_PROCESSES`].
+    /// Those that share it, by number; the first eight.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
 }

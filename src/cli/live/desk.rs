@@ -61,10 +61,17 @@ pub struct Desk<'a> {
     /// Files that wait for the report; with windows, each is begun when one closes.
     files: Vec<Opened>,
     kernel_filter: bool,
-    /// Whether `--fail-on` was met, and something lost, in this window or one that was closed.
-    met: bool,
-    partial: bool,
+    outcome: Outcome,
     color: bool,
+}
+
+/// What decides the exit status, over this window and those that were closed.
+#[derive(Default)]
+struct Outcome {
+    /// Whether `--fail-on` was met.
+    met: bool,
+    /// Whether something was lost.
+    partial: bool,
 }
 
 impl<'a> Desk<'a> {
@@ -89,8 +96,7 @@ impl<'a> Desk<'a> {
             ended: None,
             files: Vec::new(),
             kernel_filter: false,
-            met: false,
-            partial: false,
+            outcome: Outcome::default(),
             color,
         })
     }
@@ -158,7 +164,7 @@ impl<'a> Desk<'a> {
                 }
                 Message::Reload => self.reload(bar.as_ref()),
                 Message::Renamed(name) => {
-                    self.say(bar.as_ref(), &format!("{interface} is called {name} now; the watch goes on"));
+                    say(bar.as_ref(), &format!("{interface} is called {name} now; the watch goes on"));
                     interface = format!("{name} (before: {interface})");
                 }
                 Message::Ended(why) => self.ended = Some(why),
@@ -169,8 +175,8 @@ impl<'a> Desk<'a> {
                 self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
                 self.show(&report, bar.as_ref())?;
                 if let Err(error) = self.arguments.outputs.write_marked(&report, &mark()) {
-                    self.say(bar.as_ref(), &format!("{error:#}; the watch goes on"));
-                    self.partial = true;
+                    say(bar.as_ref(), &format!("{error:#}; the watch goes on"));
+                    self.outcome.partial = true;
                 }
                 self.remember(&report);
                 self.closed += table.totals.frames;
@@ -224,13 +230,13 @@ impl<'a> Desk<'a> {
         self.remember(&report);
         let not_kept = self.arguments.write.is_some() && keeper.is_none();
         let lost = not_kept || outside.losses.kernel > 0 || self.ended.is_some();
-        Ok(Status::of(self.met, self.partial || lost))
+        Ok(Status::of(self.outcome.met, self.outcome.partial || lost))
     }
 
     /// What of a report decides the exit status.
     fn remember(&mut self, report: &Report) {
-        self.met |= self.arguments.outputs.met(report);
-        self.partial |= !report.totals.beyond_bounds.is_empty();
+        self.outcome.met |= self.arguments.outputs.met(report);
+        self.outcome.partial |= !report.totals.beyond_bounds.is_empty();
     }
 
     /// The report of what was seen so far in this window.
@@ -417,16 +423,7 @@ impl<'a> Desk<'a> {
         let Some(error) = keeper.as_mut().and_then(|keeper| work(keeper).err()) else { return };
         *keeper = None;
         let path = self.arguments.write.as_deref().unwrap_or(Path::new("")).display().to_string();
-        self.say(bar, &format!("{path}: {error}; no more frames are kept, the watch goes on"));
-    }
-
-    /// A message on stderr, beside the status line.
-    fn say(&self, bar: Option<&ProgressBar>, message: &str) {
-        let message = safe::text(message);
-        match bar {
-            Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
-            None => eprintln!("gapwatch: {message}"),
-        }
+        say(bar, &format!("{path}: {error}; no more frames are kept, the watch goes on"));
     }
 
     fn count(&self, table: &FlowTable, outside: &Outside) {
@@ -471,7 +468,7 @@ impl<'a> Desk<'a> {
         };
         // What failed is said, also where nothing else is.
         if failed || !self.arguments.quiet {
-            self.say(bar, &message);
+            say(bar, &message);
         }
     }
 
@@ -510,4 +507,13 @@ impl<'a> Desk<'a> {
 /// The time, as a name of a file takes it: when a window closed.
 fn mark() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ").to_string()
+}
+
+/// A message on stderr, beside the status line.
+fn say(bar: Option<&ProgressBar>, message: &str) {
+    let message = safe::text(message);
+    match bar {
+        Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
+        None => eprintln!("gapwatch: {message}"),
+    }
 }
