@@ -175,6 +175,16 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
     }
 }
 
+/// What was typed, as it could be typed again.
+fn command_line() -> String {
+    let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./:,=+@%".contains(c));
+    let words = std::env::args_os().skip(1).map(|word| {
+        let word = word.to_string_lossy();
+        if plain(&word) { word.into_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    });
+    std::iter::once("gapwatch".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     has_kind(error, &[io::ErrorKind::BrokenPipe])
 }

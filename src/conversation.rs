@@ -70,6 +70,19 @@ pub enum State {
 }
 
 impl State {
+    /// As in the JSON report.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Unexplained => "unexplained",
+            State::Recognised => "recognised",
+            State::Acknowledged => "acknowledged",
+            State::NoPayload => "no-payload",
+            State::Refused => "refused",
+            State::Unanswered => "unanswered",
+        }
+    }
+
     /// In words, for a finding of which nothing else is known.
     #[must_use]
     pub const fn what(self) -> &'static str {

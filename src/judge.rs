@@ -5,15 +5,14 @@ use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, first_frames};
 use crate::conversation::{dialogue, elsewhere};
-use crate::finding::{self, Finding, Kind};
+use crate::finding::{self, Around, Finding, Kind, OPENING, Opening};
 use crate::flow::{Flow, FlowKey, READ_AGAIN};
-use crate::frame::Timestamp;
 use crate::packet::Endpoint;
 use crate::policy::{Effect, Policy, Spoken, Subject};
 use crate::port::{Ports, Scope, Transport};
 use crate::registry::{Registry, program};
 use crate::rule::company::Company;
-use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, sweep};
+use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, rpc_credential, sweep};
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
 use crate::table::{FlowTable, Tier};
@@ -37,11 +36,13 @@ pub struct Options<'a> {
     pub catalogue: &'a Catalogue,
     /// The site's own word.
     pub policy: Option<&'a Policy>,
+    /// What Community IDs begin with: the same on every tool of a site.
+    pub community_id_seed: u16,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { show_secrets: false, catalogue: pattern::built_in(), policy: None }
+        Options { show_secrets: false, catalogue: pattern::built_in(), policy: None, community_id_seed: 0 }
     }
 }
 
@@ -76,7 +77,8 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     let dumpers = rpc_abuse::dumpers(&conversations);
     let company = Company::of(&conversations, table.scope());
     let totals = &table.totals;
-    let site = Site { policy: options.policy, span: totals.first.zip(totals.last) };
+    let around = Around { span: totals.first.zip(totals.last), community_id_seed: options.community_id_seed };
+    let site = Site { policy: options.policy, around };
     let context = Context {
         registry,
         bindings: &bindings,
@@ -94,7 +96,9 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     conversations.sort_unstable_by_key(|conversation| (conversation.service(), conversation.order()));
     let mut probers: BTreeMap<IpAddr, Evidence> = BTreeMap::new();
     for flows in conversations.chunk_by(|a, b| a.service() == b.service()) {
-        findings.push(service_finding(flows[0].service(), flows, context, site));
+        let mut finding = service_finding(flows[0].service(), flows, context, site);
+        finding.opening = opening(table, flows, &finding, options.show_secrets);
+        findings.push(finding);
         for (client, evidence) in disguise::probers(flows) {
             let known = probers.entry(client).or_insert_with(|| evidence.clone());
             if evidence.weight > known.weight {
@@ -126,7 +130,9 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     rest.sort_unstable_by_key(|conversation| (pair(conversation), conversation.order()));
     for flows in rest.chunk_by(|a, b| pair(a) == pair(b)) {
         let (service, client) = pair(&flows[0]);
-        findings.push(client_finding(service, client, flows, context, site));
+        let mut finding = client_finding(service, client, flows, context, site);
+        finding.opening = opening(table, flows, &finding, options.show_secrets);
+        findings.push(finding);
     }
     findings.sort_by_key(Finding::order);
     (findings, Apart { context_flows })
@@ -176,7 +182,7 @@ fn service_finding(service: Service, flows: &[Conversation], context: Context<'_
     let acknowledged = effect.known.is_some() && verdict.class != Class::Suspicious;
     let state = if acknowledged { State::Acknowledged } else { state };
     let (kind, address) = (Kind::Service, service.end.address);
-    let finding = finding::finding(kind, service, address, verdict, protocol, what, state, &calls, flows, site.span);
+    let finding = finding::finding(kind, service, address, verdict, protocol, what, state, &calls, flows, site.around);
     Finding { known: effect.known, allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
 }
 
@@ -184,7 +190,7 @@ fn service_finding(service: Service, flows: &[Conversation], context: Context<'_
 #[derive(Clone, Copy)]
 struct Site<'a> {
     policy: Option<&'a Policy>,
-    span: Option<(Timestamp, Timestamp)>,
+    around: Around,
 }
 
 impl Site<'_> {
@@ -256,7 +262,7 @@ fn scanner_finding(scanner: &sweep::Scanner, what: String, mut evidence: Vec<Evi
         state,
         &rpc::Sum::default(),
         &scanner.probes,
-        site.span,
+        site.around,
     );
     finding.targets = Some(targets);
     Finding { allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
@@ -283,8 +289,29 @@ fn client_finding(
     let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
     let what = format!("client of {}/{}{name}: {what}", service.end, service.transport);
     let kind = Kind::Client;
-    let finding = finding::finding(kind, service, client, verdict, protocol, what, state, &calls, flows, site.span);
+    let finding = finding::finding(kind, service, client, verdict, protocol, what, state, &calls, flows, site.around);
     Finding { known: effect.known, allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
+}
+
+/// What was said first: the earliest payload of each side, in the first conversation that has any.
+fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_secrets: bool) -> Vec<Opening> {
+    let spoke = flows.iter().filter(|flow| flow.has_payload()).min_by_key(|flow| flow.order());
+    let Some(kept) = spoke.and_then(|spoke| table.flow(&spoke.key)).zip(spoke) else { return Vec::new() };
+    let hidden = !show_secrets && finding.evidence.iter().any(|reason| reason.by == rpc_credential::PASSWORD.id);
+    let (flow, conversation) = kept;
+    let mut openings: Vec<Opening> = Vec::new();
+    for (end, half) in conversation.key.ends.iter().zip(&flow.halves) {
+        let Some(first) = half.opening.chunks().first() else { continue };
+        let shown = if hidden { 0 } else { first.bytes.len().min(OPENING) };
+        openings.push(Opening {
+            from: if *end == conversation.client() { Side::Client } else { Side::Server },
+            frame: first.stamp.at,
+            bytes: first.bytes[..shown].to_vec(),
+            length: first.wire_len,
+        });
+    }
+    openings.sort_by_key(|opening| (opening.frame, opening.from));
+    openings
 }
 
 /// The best that any conversation came to.

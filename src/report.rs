@@ -80,6 +80,12 @@ pub struct Input {
     /// Of an interface: whether the kernel dropped what is plainly out of scope, so that it was not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_filter: Option<bool>,
+    /// Of an interface: the expression of the user's that chose the packets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Of the file as it lies on the disk, in hexadecimal; where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 impl Input {
@@ -99,6 +105,8 @@ impl Input {
             last: None,
             notes: BTreeMap::new(),
             kernel_filter: None,
+            filter: None,
+            sha256: None,
         }
     }
 }

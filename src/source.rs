@@ -135,3 +135,19 @@ impl Read for Counted {
         Ok(read)
     }
 }
+
+/// The SHA-256 of a file as it lies on the disk, in hexadecimal; `None` for standard input and what cannot be read again.
+#[must_use]
+pub fn sha256(path: &Path) -> Option<String> {
+    use sha2::{Digest, Sha256};
+    let mut file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|data| data.is_file()))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => break,
+            len => hash.update(&buffer[..len]),
+        }
+    }
+    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

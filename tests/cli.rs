@@ -105,7 +105,7 @@ fn outputs_are_opened_before_anything_is_read() {
     assert!(stderr(&nowhere).contains("no/such/folder/report.json: cannot be written"), "{}", stderr(&nowhere));
     let odd = world.run(&["good", "-o", "report.docx"]);
     assert_eq!(status(&odd), 2);
-    assert!(stderr(&odd).contains("only .json"), "{}", stderr(&odd));
+    assert!(stderr(&odd).contains("known are .zeek.json"), "{}", stderr(&odd));
     let kept = world.run(&["good", "-o", "report.json", "-o", "report.txt"]);
     assert_eq!(status(&kept), 0);
     let saved: Value =

@@ -330,7 +330,10 @@ fn the_hosts_own_sockets_are_listed_with_their_holders() {
     let nobody = ["setpriv", "--reuid", "65534", "--clear-groups", copy, "listening", "--fail-on", "unexplained"];
     let output = net.command(1, &nobody).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.code() == Some(1) && text.contains("hidden, run this as root"), "{text}");
+    assert!(
+        output.status.code() == Some(1) && text.contains("hidden, run this as root, and not in a container"),
+        "{text}"
+    );
     let output = net
         .command(1, &[gapwatch, "listening", "--policy", policy, "--fail-on", "unexplained"])
         .output()
@@ -443,6 +446,30 @@ fn reports_go_to_files_and_decide_the_exit_status() {
 }
 
 #[test]
+fn files_are_written_also_when_nobody_reads_standard_output() {
+    let Some(net) = Net::new() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (case, gone) = (folder.path().join("case.json"), folder.path().join("gone.csv"));
+    std::os::unix::fs::symlink("/dev/full", &gone).expect("a link");
+    fs::write(&case, "an earlier report").expect("writable");
+    let [case_path, gone_path] = [&case, &gone].map(|path| path.to_str().expect("plain"));
+    let mut watch = net.watch(&["-i", "gw0", "-o", gone_path, "-o", case_path]);
+    drop(watch.child.stdout.take());
+    watch.child.stdout = None;
+    net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
+    let start = Instant::now();
+    while watch.child.try_wait().expect("it can be waited for").is_none() {
+        assert!(start.elapsed() < Duration::from_secs(20), "a reader that goes away ends it");
+        sleep(Duration::from_millis(50));
+    }
+    let mut errors = String::new();
+    watch.errors.read_to_string(&mut errors).expect("UTF-8");
+    assert!(errors.contains("gone.csv: cannot be written"), "{errors}");
+    let report: Value = serde_json::from_slice(&fs::read(&case).expect("it was written")).expect("valid JSON");
+    assert_eq!(report["findings"][0]["port"], 817, "{report}");
+}
+
+#[test]
 fn later_files_must_be_possible_with_the_rights_that_are_left() {
     let Some(net) = Net::new() else { return };
     let folder = tempfile::tempdir().expect("a folder");
@@ -456,14 +483,14 @@ fn later_files_must_be_possible_with_the_rights_that_are_left() {
         .output()
         .expect("it runs");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(2) && errors.contains("use a folder of the user"), "{errors}");
+    assert!(output.status.code() == Some(2) && errors.contains("belong to the user"), "{errors}");
 }
 
 #[test]
 fn a_filter_that_looks_behind_tags_is_used_alone_and_said() {
     let Some(net) = Net::new() else { return };
     let watch = net.watch(&["-i", "gw0", "-f", "json", "not", "vlan"]);
-    assert!(watch.first.contains("no kernel filter"), "{}", watch.first);
+    assert!(watch.first.contains("your filter alone"), "{}", watch.first);
     net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
     net.talk(8080, "out of scope", "as well");
     let (status, out, errors) = watch.end();
@@ -486,7 +513,7 @@ fn an_interface_that_is_renamed_is_watched_on() {
     let (status, out, errors) = watch.end();
     assert!(status == 0 && errors.contains("gw0 is called gw9 now"), "{errors}");
     let report: Value = serde_json::from_str(&out).expect("valid JSON");
-    assert_eq!(report["inputs"][0]["name"], "gw9 (before: gw0)");
+    assert_eq!(report["inputs"][0]["name"], "gw9 (opened as gw0)");
     assert_eq!(report["findings"][0]["port"], 817);
 }
 

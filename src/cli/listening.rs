@@ -8,12 +8,15 @@ use crate::policy::{Policy, Subject};
 use crate::port::Transport;
 use crate::registry::{lore, program};
 use crate::signature::portmap::Binding;
-use crate::source::sockets::{self, Held, Holder, Process};
+use crate::source::sockets::{self, Held, Holder};
 use crate::words::count;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::io::{self, Write};
+
+/// Processes of a kind that are named by number in a line.
+const MAX_PIDS: usize = 4;
 
 #[derive(Args, Debug)]
 pub struct Listening {
@@ -111,7 +114,7 @@ impl Listening {
 fn entry(held: Held, bindings: &[Binding], policy: Option<&Policy>) -> Entry {
     let rpc: Vec<String> = bindings
         .iter()
-        .filter(|binding| held.is_meant_by(binding))
+        .filter(|binding| held.is_meant_by(binding, sockets::is_local))
         .map(|binding| format!("{} v{}", program::name(binding.program, binding.version), binding.version))
         .collect();
     let (servers, ports) = ([held.address], [held.port]);
@@ -127,6 +130,36 @@ fn entry(held: Held, bindings: &[Binding], policy: Option<&Policy>) -> Entry {
     Entry { held, opinion, rpc, known, lore }
 }
 
+/// Processes by what they are; those alike with their numbers together.
+fn holders(held: &Held) -> String {
+    let mut kinds: Vec<(String, Vec<u32>)> = Vec::new();
+    for process in &held.processes {
+        let user = process.user.as_deref().map_or_else(String::new, |user| format!(", user {user}"));
+        let unit = process.unit.as_deref().map_or_else(String::new, |unit| format!(", in {unit}"));
+        let kind = format!("{} {}{user}{unit}", process.name, process.executable);
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, pids)) => pids.push(process.pid),
+            None => kinds.push((kind, vec![process.pid])),
+        }
+    }
+    let mut texts: Vec<String> = kinds
+        .into_iter()
+        .map(|(kind, pids)| {
+            let named: Vec<String> = pids.iter().take(MAX_PIDS).map(ToString::to_string).collect();
+            let more =
+                if pids.len() > MAX_PIDS { format!(" and {} more", pids.len() - MAX_PIDS) } else { String::new() };
+            format!("{kind} (pid {}{more})", named.join(", "))
+        })
+        .collect();
+    if held.processes_more > 0 {
+        texts.push(count(held.processes_more, "more process"));
+    }
+    let owner =
+        held.user.as_deref().filter(|owner| held.processes.iter().all(|one| one.user.as_deref() != Some(owner)));
+    let owner = owner.map_or_else(String::new, |owner| format!("; the socket is of user {owner}"));
+    format!("{}{owner}", texts.join(" and "))
+}
+
 fn write(report: &Report, writer: &mut impl Write) -> io::Result<()> {
     if report.sockets.is_empty() {
         writeln!(writer, "Nothing on this machine waits on an unassigned well-known port.")?;
@@ -140,15 +173,13 @@ fn write(report: &Report, writer: &mut impl Write) -> io::Result<()> {
             Opinion::Unexplained => "unexplained".to_owned(),
         };
         writeln!(writer, "{place}/{}  {}", held.transport, safe::text(&opinion))?;
-        let user = held.user.as_deref().map_or_else(String::new, |user| format!(", user {user}"));
-        let one = |process: &Process| {
-            let unit = process.unit.as_deref().map_or_else(String::new, |unit| format!(", in {unit}"));
-            format!("{} (pid {}{user}) {}{unit}", process.name, process.pid, process.executable)
-        };
         let holder = match held.holder {
-            Holder::Found => held.processes.iter().map(one).collect::<Vec<_>>().join(" and "),
+            Holder::Found => holders(held),
             Holder::Kernel => "the kernel itself, no process (NFS or lockd)".to_owned(),
-            Holder::Hidden => format!("another user's process{user}: hidden, run this as root to see it"),
+            Holder::Hidden => {
+                let user = held.user.as_deref().map_or_else(String::new, |user| format!(" of user {user}"));
+                format!("a process{user}: hidden, run this as root, and not in a container, to see it")
+            }
         };
         writeln!(writer, "    held by {}", safe::text(&holder))?;
         if !entry.lore.is_empty() {

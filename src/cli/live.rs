@@ -128,7 +128,6 @@ enum Message {
 struct Outside {
     totals: Totals,
     losses: Losses,
-    bytes: u64,
 }
 
 impl LiveArgs {
@@ -142,7 +141,7 @@ impl LiveArgs {
         let signals = Signals::register()?;
         let registry = self.common.registry()?;
         let scope = self.ports.scope(&registry);
-        self.outputs.check()?;
+        self.outputs.check(&self.write.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         let mut desk = Desk::new(&self, registry)?;
         let options = live::Options {
             interface: interface.clone(),
@@ -178,12 +177,19 @@ impl LiveArgs {
         // Files that are begun later must be possible with the rights that are left.
         for folder in self.folders_of_later_files() {
             rights::try_folder(&folder).with_context(|| {
-                let hint = "more files are to be written here after all rights are given up; use a folder of the user that gapwatch runs as";
-                format!("{}: {hint}", folder.display())
+                format!(
+                    "{}: more files are to be begun here after all rights are given up, so it must be there and belong to the \
+                     user that gapwatch runs as",
+                    folder.display()
+                )
             })?;
         }
         if !self.quiet {
-            let filter = if live.kernel_filter() { "kernel filter on" } else { "no kernel filter" };
+            let filter = match (live.kernel_filter(), self.expression.is_empty()) {
+                (true, _) => "kernel filter on",
+                (false, true) => "no kernel filter",
+                (false, false) => "your filter alone",
+            };
             let filter = if interface == "any" {
                 format!("{filter}, each packet once for every interface it passes")
             } else {
@@ -250,7 +256,6 @@ impl LiveArgs {
         let scope = *outside.scope();
         let started = Instant::now();
         let mut batch = Batch::new();
-        let mut bytes = 0;
         let mut ticked = Instant::now();
         let mut result = Ok(());
         loop {
@@ -265,7 +270,6 @@ impl LiveArgs {
                     return;
                 }
                 allowed -= 1;
-                bytes += frame.bytes.len() as u64;
                 // What is out of scope is counted here; everything else is read by the other thread.
                 let ports = glance(&frame);
                 if ports.is_some_and(|ports| !scope.wants(ports)) {
@@ -286,7 +290,7 @@ impl LiveArgs {
                 if !batch.is_empty() {
                     let _ = sender.send(Message::Frames(std::mem::replace(&mut batch, Batch::new())));
                 }
-                let counted = Outside { totals: outside.totals.clone(), losses: live.losses(), bytes };
+                let counted = Outside { totals: outside.totals.clone(), losses: live.losses() };
                 let _ = sender.send(Message::Tick(Box::new(counted)));
                 if let Some(name) = live.renamed() {
                     let _ = sender.send(Message::Renamed(name));
@@ -302,7 +306,7 @@ impl LiveArgs {
         if !batch.is_empty() {
             let _ = sender.send(Message::Frames(batch));
         }
-        let counted = Outside { totals: outside.totals.clone(), losses: live.losses(), bytes };
+        let counted = Outside { totals: outside.totals.clone(), losses: live.losses() };
         let _ = sender.send(Message::Tick(Box::new(counted)));
         result
     }

@@ -2,28 +2,36 @@
 //! Makes no report.
 
 use crate::class::Class;
-use crate::output::{json, ndjson, table};
+use crate::output::html::{self, Case};
+use crate::output::{csv, ecs, eve, json, ndjson, stix, table, zeek};
 use crate::report::Report;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Columns where the output is no terminal and `COLUMNS` is not set.
 const DEFAULT_WIDTH: u16 = 120;
+/// Files of the same name and time that are told apart.
+#[cfg(feature = "live")]
+const MAX_ALIKE: u32 = 100;
 
 #[derive(Args, Clone, Debug)]
 pub struct Outputs {
     /// How to report on standard output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub format: Format,
-    /// Also write the report here; the suffix says how: .json, .ndjson, or .txt for the table. Repeatable
+    /// Also write the report here; the suffix says how: .html .json .ndjson .csv .txt .log (Zeek) .zeek.json .eve.json
+    /// .ecs.ndjson .stix.json. Repeatable
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
     /// Exit with 1 when a finding has this class
     #[arg(long, value_enum, value_name = "CLASS")]
     fail_on: Option<FailOn>,
+    /// What Community IDs begin with: the same on every tool of a site
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub community_id_seed: u16,
     /// Every reason with its frames, and a Wireshark filter for every finding
     #[arg(short, long)]
     verbose: bool,
@@ -34,12 +42,26 @@ pub struct Outputs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// For the terminal
     Table,
     /// The whole report (gapwatch.report/1)
     Json,
     /// One event a line: begin, finding, end; while a capture runs also update, stats and report
     Ndjson,
+    /// One page for people, with pictures, that needs nothing else
+    Html,
+    /// One line a finding, for spreadsheets
+    Csv,
+    /// Zeek's conn.log, one line a flow
+    Zeek,
+    /// The same as JSON
+    ZeekJson,
+    /// Suricata's EVE: flows, and alerts for what is suspicious
+    Eve,
+    /// Documents of the Elastic Common Schema, one a finding
+    Ecs,
+    /// A STIX 2.1 bundle of what is suspicious
+    Stix,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,60 +81,127 @@ impl FailOn {
     }
 }
 
-/// A file that waits for the report.
+/// A file that waits for the report. What stood in it stays until then.
 pub struct Opened {
     path: PathBuf,
     format: Format,
-    file: BufWriter<File>,
+    file: File,
 }
 
 impl Outputs {
-    /// Whether every suffix is known.
-    pub fn check(&self) -> anyhow::Result<()> {
-        self.output.iter().try_for_each(|path| format_of(path).map(drop))
-    }
-
-    /// Opens what is to be written before anything is read, so that a wrong path fails at once.
-    pub fn open(&self) -> anyhow::Result<Vec<Opened>> {
-        self.check()?;
-        self.output.iter().map(|path| open(path, path)).collect()
-    }
-
-    /// Writes the report to the files.
-    pub fn write_files(&self, report: &Report, files: Vec<Opened>) -> anyhow::Result<()> {
-        for Opened { path, format, mut file } in files {
-            self.write(report, format, false, &mut file)
-                .and_then(|()| file.flush())
-                .with_context(|| format!("{}: cannot be written", path.display()))?;
+    /// Whether every suffix is known and no file is named twice.
+    pub fn check(&self, others: &[&Path]) -> anyhow::Result<()> {
+        for (index, path) in self.output.iter().enumerate() {
+            format_of(path)?;
+            let same = |other: &Path| {
+                other == path
+                    || fs::canonicalize(other).ok().zip(fs::canonicalize(path).ok()).is_some_and(|(a, b)| a == b)
+            };
+            if self.output[..index].iter().any(|other| same(other)) || others.iter().any(|other| same(other)) {
+                bail!("{}: named twice; the report would be written over something else", path.display());
+            }
         }
         Ok(())
     }
 
-    /// Writes the report to a file of each name with `mark` before its suffix: `case.json` becomes `case.MARK.json`.
-    #[cfg(feature = "live")]
-    pub fn write_marked(&self, report: &Report, mark: &str) -> anyhow::Result<()> {
-        let marked = |path: &PathBuf| {
-            let suffix = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-            open(path, &path.with_extension(format!("{mark}.{suffix}")))
+    /// Opens what is to be written before anything is read, so that a wrong path fails at once. `others` are files that must
+    /// not be written over.
+    pub fn open(&self, others: &[&Path]) -> anyhow::Result<Vec<Opened>> {
+        self.check(others)?;
+        let open = |path: &PathBuf| {
+            let format = format_of(path)?;
+            let file = File::options().write(true).create(true).truncate(false).open(path);
+            let file = file.with_context(|| format!("{}: cannot be written", path.display()))?;
+            Ok(Opened { path: path.clone(), format, file })
         };
-        let files = self.output.iter().map(marked).collect::<anyhow::Result<_>>()?;
-        self.write_files(report, files)
+        self.output.iter().map(open).collect()
+    }
+
+    /// Writes the report to the files, each as far as it goes. Gives what could not be written.
+    pub fn write_files(&self, report: &Report, case: Case<'_>, files: Vec<Opened>) -> Vec<anyhow::Error> {
+        let write = |Opened { path, format, file }: Opened| {
+            let written = || -> io::Result<()> {
+                if file.metadata()?.is_file() {
+                    file.set_len(0)?;
+                }
+                let mut file = BufWriter::new(&file);
+                self.write(report, case, format, false, &mut file)?;
+                file.flush()
+            };
+            written().with_context(|| format!("{}: cannot be written", path.display()))
+        };
+        files.into_iter().filter_map(|file| write(file).err()).collect()
+    }
+
+    /// Writes the report to a new file of each name, with `mark` before its suffix: `case.json` becomes `case.MARK.json`.
+    #[cfg(feature = "live")]
+    pub fn write_marked(&self, report: &Report, case: Case<'_>, mark: &str) -> Vec<anyhow::Error> {
+        let open = |path: &PathBuf| -> anyhow::Result<Opened> {
+            let format = format_of(path)?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let at = name.len() - suffix_of(format, &name).len();
+            // Two windows may close at the same time by a clock that was set back.
+            for number in 0..MAX_ALIKE {
+                let number = if number == 0 { String::new() } else { format!("-{number}") };
+                let path = path.with_file_name(format!("{}.{mark}{number}{}", &name[..at], &name[at..]));
+                match File::create_new(&path) {
+                    Ok(file) => return Ok(Opened { path, format, file }),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(error).context(format!("{}: cannot be written", path.display())),
+                }
+            }
+            bail!("{}: cannot be written: there are {MAX_ALIKE} of that time", path.display())
+        };
+        let mut errors = Vec::new();
+        for path in &self.output {
+            match open(path) {
+                Ok(file) => errors.extend(self.write_files(report, case, vec![file])),
+                Err(error) => errors.push(error),
+            }
+        }
+        errors
     }
 
     /// Writes the report as `--format` says.
-    pub fn write_standard(&self, report: &Report, color: bool, writer: &mut impl Write) -> io::Result<()> {
-        self.write(report, self.format, color, writer)
+    pub fn write_standard(
+        &self,
+        report: &Report,
+        case: Case<'_>,
+        color: bool,
+        writer: &mut impl Write,
+    ) -> io::Result<()> {
+        self.write(report, case, self.format, color, writer)
     }
 
-    fn write(&self, report: &Report, format: Format, color: bool, writer: &mut impl Write) -> io::Result<()> {
+    /// Whether any of the outputs shows what only a second reading of the inputs tells.
+    pub fn wants_hashes(&self) -> bool {
+        let formats = self.output.iter().filter_map(|path| format_of(path).ok());
+        formats.chain([self.format]).any(|format| format == Format::Html)
+    }
+
+    fn write(
+        &self,
+        report: &Report,
+        case: Case<'_>,
+        format: Format,
+        color: bool,
+        writer: &mut impl Write,
+    ) -> io::Result<()> {
         match format {
-            Format::Json => json::write(report, writer),
-            Format::Ndjson => ndjson::write(report, writer),
             Format::Table => table::write(
                 report,
                 table::Layout { width: width(), color, verbose: self.verbose, show_allowed: self.show_allowed },
                 writer,
             ),
+            Format::Json => json::write(report, writer),
+            Format::Ndjson => ndjson::write(report, writer),
+            Format::Html => html::write(report, case, writer),
+            Format::Csv => csv::write(report, writer),
+            Format::Zeek => zeek::write_tsv(report, writer),
+            Format::ZeekJson => zeek::write_json(report, writer),
+            Format::Eve => eve::write(report, writer),
+            Format::Ecs => ecs::write(report, writer),
+            Format::Stix => stix::write(report, writer),
         }
     }
 
@@ -122,21 +211,37 @@ impl Outputs {
     }
 }
 
-/// Opens `path` to be written as the suffix of `named` says.
-fn open(named: &Path, path: &Path) -> anyhow::Result<Opened> {
-    let format = format_of(named)?;
-    let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
-    Ok(Opened { path: path.to_owned(), format, file: BufWriter::new(file) })
+/// Suffixes and the formats that they ask for, the longer ones first.
+const SUFFIXES: [(&str, Format); 11] = [
+    (".zeek.json", Format::ZeekJson),
+    (".eve.json", Format::Eve),
+    (".stix.json", Format::Stix),
+    (".ecs.ndjson", Format::Ecs),
+    (".ndjson", Format::Ndjson),
+    (".json", Format::Json),
+    (".html", Format::Html),
+    (".htm", Format::Html),
+    (".csv", Format::Csv),
+    (".log", Format::Zeek),
+    (".txt", Format::Table),
+];
+
+/// The format that a file's suffix asks for, in whatever case it is written.
+fn format_of(path: &Path) -> anyhow::Result<Format> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let known = SUFFIXES.iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, format)| *format);
+    known.with_context(|| {
+        let known: Vec<&str> = SUFFIXES.iter().map(|(suffix, _)| *suffix).collect();
+        format!("{}: the suffix says how to write; known are {}", path.display(), known.join(" "))
+    })
 }
 
-/// The format that a file's suffix asks for.
-fn format_of(path: &Path) -> anyhow::Result<Format> {
-    match path.extension().and_then(|suffix| suffix.to_str()) {
-        Some("json") => Ok(Format::Json),
-        Some("ndjson") => Ok(Format::Ndjson),
-        Some("txt") => Ok(Format::Table),
-        _ => bail!("{}: the suffix says how to write, and only .json, .ndjson and .txt are known", path.display()),
-    }
+/// The suffix that made a name be of a format.
+#[cfg(feature = "live")]
+fn suffix_of(format: Format, name: &str) -> &str {
+    let lower = name.to_ascii_lowercase();
+    let suffix = SUFFIXES.iter().find(|(suffix, of)| *of == format && lower.ends_with(suffix));
+    suffix.map_or("", |(suffix, _)| &name[name.len() - suffix.len()..])
 }
 
 /// The terminal's columns; elsewhere `COLUMNS`, or a width that fits most pages.

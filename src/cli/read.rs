@@ -4,8 +4,9 @@ use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::progress::Progress;
 use super::site::Site;
-use super::{Common, Status};
+use super::{Common, Status, command_line};
 use crate::judge::Options;
+use crate::output::html::Case;
 use crate::output::safe;
 use crate::report::{PolicyNote, Status as InputStatus, report_with};
 use crate::scan::{self, Scan};
@@ -36,6 +37,9 @@ pub struct Read {
     /// Threads to read with; the report is the same for any number
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
+    /// Put the SHA-256 of every input into the report, as an HTML report has them in any case; reads the files once more
+    #[arg(long)]
+    hash: bool,
     /// Show passwords that were captured; without it the report says that one was seen
     #[arg(long)]
     show_secrets: bool,
@@ -61,9 +65,10 @@ impl Read {
         let catalogue = self.site.catalogue()?;
         let policy = self.site.policy(catalogue.as_ref())?;
         let baseline = self.site.baseline()?;
-        let files = self.outputs.open()?;
         let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();
         let found = scan::find(&paths);
+        let inputs = found.files.clone();
+        let files = self.outputs.open(&inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         let bytes_read = BytesRead::default();
         let scan = Scan {
             scope: self.ports.scope(&registry),
@@ -93,22 +98,33 @@ impl Read {
             show_secrets: self.show_secrets,
             catalogue: catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
             policy: policy.as_ref().map(|(_, policy)| policy),
+            community_id_seed: self.outputs.community_id_seed,
         };
         let mut report = report_with(&scanned.table, scanned.inputs, &registry, options);
+        if self.hash || self.outputs.wants_hashes() {
+            for (input, path) in report.inputs.iter_mut().zip(&inputs) {
+                input.sha256 = crate::source::sha256(path);
+            }
+        }
         report.policy = policy.as_ref().map(|(path, _)| PolicyNote::of(path.display().to_string(), &report.findings));
         if let Some(baseline) = &baseline {
             report.mark_new(baseline);
         }
         // The process ends soon: giving back hundreds of megabytes piece by piece would only take time.
         std::mem::forget(scanned.table);
-        self.outputs.write_files(&report, files)?;
+        let command = command_line();
+        let case = Case { registry: &registry, command: &command };
+        let unwritten = self.outputs.write_files(&report, case, files);
+        for error in &unwritten {
+            eprintln!("gapwatch: {}", safe::text(&format!("{error:#}")));
+        }
         if nothing_read {
             return Ok(Status::NoInput);
         }
         let mut stdout = BufWriter::new(io::stdout().lock());
-        self.outputs.write_standard(&report, self.common.color(), &mut stdout)?;
+        self.outputs.write_standard(&report, case, self.common.color(), &mut stdout)?;
         stdout.flush()?;
         let lost = !report.totals.beyond_bounds.is_empty();
-        Ok(Status::of(self.outputs.met(&report), partial || lost))
+        Ok(Status::of(self.outputs.met(&report), partial || lost || !unwritten.is_empty()))
     }
 }

@@ -44,6 +44,10 @@ impl Files {
     /// # Errors
     /// The disk is full, or the next file cannot be opened.
     pub fn write(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        self.append(frame).map_err(|error| named(&numbered(&self.path, self.number), &error))
+    }
+
+    fn append(&mut self, frame: &Frame<'_>) -> io::Result<()> {
         let len = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
         if self.size > 0 && self.written > 0 && self.written + u64::from(len) > self.size {
             self.file.flush()?;
@@ -65,8 +69,19 @@ impl Files {
     /// # Errors
     /// The disk is full.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.flush().map_err(|error| named(&numbered(&self.path, self.number), &error))
     }
+
+    /// The file that is written now.
+    #[must_use]
+    pub fn current(&self) -> PathBuf {
+        numbered(&self.path, self.number)
+    }
+}
+
+/// An error with the file that it is about.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {

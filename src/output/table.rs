@@ -1,14 +1,14 @@
 //! The terminal's report: one table a class, suspicious first, and under it the totals, so that nothing is lost unseen.
 
 use super::safe;
-use crate::class::{Class, Evidence, Weight};
+use super::words::{self, Line};
+use crate::class::{Class, Evidence};
 use crate::finding::{Finding, Kind};
-use crate::frame::{FrameRef, Timestamp};
-use crate::report::{Report, Status};
+use crate::frame::Timestamp;
+use crate::report::Report;
 use crate::words::{count, count_u64, thousands};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// How the report is laid out.
@@ -35,11 +35,13 @@ const NARROWEST: u16 = 60;
 pub fn write(report: &Report, layout: Layout, mut writer: impl Write) -> io::Result<()> {
     let page =
         Page { report, layout: Layout { width: layout.width.max(NARROWEST), ..layout }, dated: spans_days(report) };
-    writeln!(writer, "{}", page.paint(Style::new().bold(), &conclusion(report)))?;
+    writeln!(writer, "{}", page.paint(Style::new().bold(), &words::conclusion(report)))?;
     writeln!(writer, "{}", page.when())?;
     for class in [Class::Suspicious, Class::LegacyRpc, Class::Custom] {
         let listed = |finding: &&Finding| {
-            finding.class == class && finding.kind != Kind::Client && (layout.show_allowed || !is_folded(finding))
+            finding.class == class
+                && finding.kind != Kind::Client
+                && (layout.show_allowed || !words::is_folded(finding))
         };
         let findings: Vec<&Finding> = report.findings.iter().filter(listed).collect();
         page.group(&mut writer, &class.name().to_uppercase(), style_of(class), &findings)?;
@@ -48,50 +50,6 @@ pub fn write(report: &Report, layout: Layout, mut writer: impl Write) -> io::Res
     let clients: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == Kind::Client).collect();
     page.group(&mut writer, "CLIENTS ON RESERVED SOURCE PORTS (no services)", Style::new().bold(), &clients)?;
     page.totals(&mut writer)
-}
-
-/// `2 suspicious services, 1 scanner, 4 legacy RPC services, 7 custom services of which 3 unexplained`.
-#[must_use]
-pub fn conclusion(report: &Report) -> String {
-    let number = |class, kind| report.findings.iter().filter(|f| f.class == class && f.kind == kind).count();
-    let unexplained = report
-        .findings
-        .iter()
-        .filter(|f| {
-            f.kind == Kind::Service && f.class == Class::Custom && f.state == crate::conversation::State::Unexplained
-        })
-        .count();
-    let custom = number(Class::Custom, Kind::Service);
-    let mut parts = Vec::new();
-    let mut add = |number: usize, noun: &str| {
-        if number > 0 {
-            parts.push(count(number, noun));
-        }
-    };
-    add(number(Class::Suspicious, Kind::Service), "suspicious service");
-    add(number(Class::Suspicious, Kind::Scanner), "scanner");
-    add(number(Class::LegacyRpc, Kind::Service), "legacy RPC service");
-    add(custom, "custom service");
-    if unexplained > 0 && unexplained < custom {
-        parts.push(format!("of which {unexplained} unexplained"));
-    } else if unexplained > 0 {
-        parts.push("unexplained".to_owned());
-    }
-    let new = report.findings.iter().filter(|finding| !finding.new.is_empty()).count();
-    if new > 0 {
-        parts.push(format!("{new} new since the baseline"));
-    }
-    if parts.is_empty() {
-        return "No service on an unassigned well-known port.".to_owned();
-    }
-    let mut text = parts.join(", ").replace(", of which", " of which");
-    text.push('.');
-    text
-}
-
-/// Whether the policy allows what would have made it suspicious: it is counted then, and listed when asked for.
-fn is_folded(finding: &Finding) -> bool {
-    finding.lifted && !finding.allowed.is_empty()
 }
 
 fn style_of(class: Class) -> Style {
@@ -127,13 +85,15 @@ impl Page<'_> {
         };
         let totals = &self.report.totals;
         match (totals.first, totals.last) {
-            (Some(first), Some(last)) => format!("{inputs}: {} to {} UTC", day_and_second(first), day_and_second(last)),
+            (Some(first), Some(last)) => {
+                format!("{inputs}: {} to {} UTC", words::day_and_second(first), words::day_and_second(last))
+            }
             _ => inputs,
         }
     }
 
     fn folded(&self, writer: &mut impl Write) -> io::Result<()> {
-        let folded = self.report.findings.iter().filter(|finding| is_folded(finding)).count();
+        let folded = self.report.findings.iter().filter(|finding| words::is_folded(finding)).count();
         if folded == 0 || self.layout.show_allowed {
             return Ok(());
         }
@@ -169,17 +129,17 @@ impl Page<'_> {
         table.set_header(header.iter().map(Cell::new));
         for finding in findings {
             let new = if finding.new.is_empty() { "" } else { "NEW " };
-            let what = format!("{new}{}\n└ {}", safe::text(&finding.what), Self::why(finding));
+            let what = format!("{new}{}\n└ {}", safe::text(&finding.what), words::why(finding));
             let (first, last) = (self.time(finding.first_seen), self.time(finding.last_seen));
             let clients = finding.clients_total as u64;
             let mut row = vec![Cell::new(who(finding)), Cell::new(what)];
             if wide {
-                let figures = [thousands(clients), thousands(finding.packets), bytes(finding.bytes)];
+                let figures = [thousands(clients), thousands(finding.packets), words::bytes(finding.bytes)];
                 row.extend(figures.map(|figure| Cell::new(figure).set_alignment(CellAlignment::Right)));
                 row.extend([Cell::new(first), Cell::new(last)]);
             } else {
                 let figures =
-                    [count_u64(clients, "client"), count_u64(finding.packets, "packet"), bytes(finding.bytes)];
+                    [count_u64(clients, "client"), count_u64(finding.packets, "packet"), words::bytes(finding.bytes)];
                 row.push(Cell::new(figures.join("\n")));
                 row.push(Cell::new(format!("{first}\n{last}")));
             }
@@ -196,25 +156,6 @@ impl Page<'_> {
         table.trim_fmt()
     }
 
-    /// The strongest reason, with the confidence that all of them give. Where it would say what the line above it says
-    /// already, the signatures that saw it.
-    fn why(finding: &Finding) -> String {
-        let confidence = finding.confidence.name();
-        let mut reasons =
-            finding.evidence.iter().filter(|reason| reason.class == finding.class && reason.weight > Weight::NOTE);
-        match reasons.next() {
-            Some(reason) if finding.class == Class::Custom => {
-                let ids: Vec<&str> = std::iter::once(reason).chain(reasons).map(|reason| reason.by).collect();
-                format!("{confidence}: seen by {}", ids.join(", "))
-            }
-            Some(reason) => format!("{confidence}: {}", safe::text(&reason.says)),
-            None => match finding.evidence.first() {
-                Some(reason) => safe::text(&reason.says).into_owned(),
-                None => confidence.to_owned(),
-            },
-        }
-    }
-
     fn details(&self, writer: &mut impl Write, finding: &Finding) -> io::Result<()> {
         writeln!(writer, "\n  {}", self.paint(Style::new().bold(), &who(finding).replace('\n', " ")))?;
         for reason in &finding.evidence {
@@ -226,9 +167,9 @@ impl Page<'_> {
         writeln!(
             writer,
             "    to the server {} in {}, back {} in {}; {}",
-            bytes(finding.to_server.bytes),
+            words::bytes(finding.to_server.bytes),
             count_u64(finding.to_server.packets, "packet"),
-            bytes(finding.to_client.bytes),
+            words::bytes(finding.to_client.bytes),
             count_u64(finding.to_client.packets, "packet"),
             count(finding.flows_total, "flow"),
         )?;
@@ -259,28 +200,12 @@ impl Page<'_> {
 
     fn reason(&self, reason: &Evidence) -> String {
         let attack = reason.attack.map_or_else(String::new, |id| format!(" [{}]", safe::text(id)));
-        let frames =
-            if reason.frames.is_empty() { String::new() } else { format!(" — {}", self.frames(&reason.frames)) };
+        let frames = if reason.frames.is_empty() {
+            String::new()
+        } else {
+            format!(" — {}", words::frames(self.report, &reason.frames))
+        };
         format!("{} {:>3}  {}: {}{attack}{frames}", reason.class, reason.weight.0, reason.by, safe::text(&reason.says))
-    }
-
-    /// `frame 3, 4`; with several inputs, each with its name.
-    fn frames(&self, frames: &[FrameRef]) -> String {
-        let mut by_input: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-        for frame in frames {
-            by_input.entry(frame.input).or_default().push(frame.number.to_string());
-        }
-        let parts: Vec<String> = by_input
-            .into_iter()
-            .map(|(input, numbers)| {
-                let name = match self.report.inputs.get(input as usize) {
-                    Some(input) if self.report.inputs.len() > 1 => format!(" of {}", safe::text(&input.name)),
-                    _ => String::new(),
-                };
-                format!("frame {}{name}", numbers.join(", "))
-            })
-            .collect();
-        parts.join("; ")
     }
 
     fn time(&self, time: Option<Timestamp>) -> String {
@@ -290,106 +215,11 @@ impl Page<'_> {
     }
 
     fn totals(&self, writer: &mut impl Write) -> io::Result<()> {
-        let totals = &self.report.totals;
-        let skipped: u64 = totals.skipped.values().sum();
-        let reasons: Vec<String> =
-            totals.skipped.iter().map(|(reason, n)| format!("{reason} {}", thousands(*n))).collect();
-        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-        writeln!(
-            writer,
-            "\n{} = {} observed + {} outside the scope + {} skipped{reasons}",
-            count_u64(totals.frames, "frame"),
-            thousands(totals.observed),
-            thousands(totals.outside),
-            thousands(skipped),
-        )?;
-        let tunnelled: Vec<String> =
-            totals.tunnelled.iter().map(|(kind, n)| format!("{kind} {}", thousands(*n))).collect();
-        if !tunnelled.is_empty() {
-            writeln!(writer, "observed inside tunnels: {}", tunnelled.join(", "))?;
+        writeln!(writer)?;
+        for Line { loud, text } in words::account(self.report, self.layout.verbose) {
+            writeln!(writer, "{}{text}", self.paint(Style::new().bold(), &loud))?;
         }
-        if totals.cut > 0 {
-            writeln!(
-                writer,
-                "{} cut by the capture; what was cut off was not looked at",
-                count_u64(totals.cut, "frame")
-            )?;
-        }
-        if totals.context_flows > 0 {
-            writeln!(
-                writer,
-                "{} with context ports (tcp 111, 512, 514, udp 111), read for what they say of others",
-                count_u64(totals.context_flows, "flow")
-            )?;
-        }
-        if let Some(flows) = totals.crumbled_flows {
-            writeln!(
-                writer,
-                "{}: not all of about {} in small segments were put together (see --max-flows)",
-                self.paint(Style::new().bold(), "MEMORY BOUND REACHED"),
-                count_u64(flows, "conversation")
-            )?;
-        }
-        for beyond in &totals.beyond_bounds {
-            let flows = thousands(beyond.flows_estimated);
-            let packets = count_u64(beyond.packets, "packet");
-            writeln!(
-                writer,
-                "{}: {packets} of flows {} not kept; about {flows} such flows (see --max-flows)",
-                self.paint(Style::new().bold(), "MEMORY BOUND REACHED"),
-                beyond.flows
-            )?;
-        }
-        for input in &self.report.inputs {
-            let problem =
-                input.problem.as_deref().map_or_else(String::new, |problem| format!(" — {}", safe::text(problem)));
-            let format = if input.format.is_empty() { String::new() } else { format!("{}, ", input.format) };
-            let status = input.status.name();
-            let status = if input.status == Status::Complete {
-                status.to_owned()
-            } else {
-                self.paint(Style::new().bold(), status)
-            };
-            if self.layout.verbose
-                || self.report.inputs.len() == 1
-                || input.status != Status::Complete
-                || !input.notes.is_empty()
-            {
-                writeln!(
-                    writer,
-                    "{}: {format}{}, {}, {status}{problem}",
-                    safe::text(&input.name),
-                    bytes(input.bytes),
-                    count_u64(input.frames, "frame"),
-                )?;
-            }
-            if input.kernel_filter == Some(true) {
-                writeln!(
-                    writer,
-                    "  filtered by the kernel: what is plainly out of scope was dropped there and is not counted"
-                )?;
-            }
-            for (note, times) in &input.notes {
-                writeln!(writer, "  {} {note}", thousands(*times))?;
-            }
-        }
-        if let Some(policy) = &self.report.policy {
-            writeln!(
-                writer,
-                "policy {}: {} known, {} allowed, {} changed, {} quieted",
-                safe::text(&policy.name),
-                count(policy.known, "service"),
-                count(policy.allowed, "finding"),
-                count(policy.changed, "service"),
-                count(policy.quieted, "reason")
-            )?;
-        }
-        let scope = &self.report.scope;
-        writeln!(
-            writer,
-            "scope: {} tcp and {} udp ports; IANA registry of {}, {} unassigned (port, transport) pairs",
-            scope.tcp_ports, scope.udp_ports, self.report.registry.date, self.report.registry.unassigned
-        )
+        Ok(())
     }
 }
 
@@ -412,35 +242,5 @@ fn who(finding: &Finding) -> String {
         }
         (_, Some(port), _) => format!("{}/{}", std::net::SocketAddr::new(finding.address, port), finding.transport),
         _ => format!("scanner\n{}", finding.address),
-    }
-}
-
-/// `2026-11-23 23:00:01`.
-fn day_and_second(time: Timestamp) -> String {
-    time.to_string().get(..19).map(|text| text.replace('T', " ")).unwrap_or_default()
-}
-
-/// `12.3 kB`: powers of ten, as Wireshark has them.
-#[allow(clippy::cast_precision_loss)] // shown with one decimal
-fn bytes(number: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
-    let mut value = number as f64;
-    let mut unit = 0;
-    while value >= 999.95 && unit < UNITS.len() - 1 {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_read_well() {
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(999_999), "1.0 MB");
-        assert_eq!(bytes(12_345), "12.3 kB");
     }
 }

@@ -229,6 +229,8 @@ impl CaptureFile {
             last: account.first.map(|_| account.latest),
             notes: account.notes,
             kernel_filter: None,
+            filter: None,
+            sha256: None,
         }
     }
 }

@@ -14,8 +14,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The largest answer of a portmapper that fits a datagram.
 const MAX_ANSWER: usize = 65_507;
 
-/// Processes that are named of one socket: a server that forks has hundreds.
-const MAX_PROCESSES: usize = 8;
+/// Processes that are listed of one socket: a server that forks may have thousands.
+const MAX_PROCESSES: usize = 64;
 
 /// A socket that waits for others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,9 +27,17 @@ pub struct Held {
     /// Whose socket it is, where the system says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Those that share it, by number; the first eight.
+    /// Those that share it, by number; the first 64.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub processes_more: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What is known of who holds a socket.
@@ -48,6 +56,9 @@ pub struct Process {
     pub pid: u32,
     pub name: String,
     pub executable: String,
+    /// As whom it runs, which need not be whose the socket is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// The systemd unit or the container that it belongs to, where that can be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
@@ -57,20 +68,47 @@ impl Held {
     fn add(&mut self, process: Process) {
         if let Err(at) = self.processes.binary_search_by_key(&process.pid, |known| known.pid) {
             self.processes.insert(at, process);
-            self.processes.truncate(MAX_PROCESSES);
         }
     }
 
-    /// Whether a portmapper's word is about this socket: its port, and an address that reaches it.
+    /// Whether a portmapper's word is about this socket: its port, and an address that reaches it. `is_local` says whether an
+    /// address is one of this host's.
     #[must_use]
-    pub fn is_meant_by(&self, binding: &Binding) -> bool {
-        let reaches =
-            |address: IpAddr| address.is_unspecified() || self.address.is_unspecified() || address == self.address;
-        binding.port == self.port
-            && binding.transport == self.transport
-            && binding.address.is_none_or(reaches)
-            && !(binding.only_v6 && self.address.is_ipv4())
+    pub fn is_meant_by(&self, binding: &Binding, is_local: impl Fn(IpAddr) -> bool) -> bool {
+        if binding.port != self.port || binding.transport != self.transport {
+            return false;
+        }
+        // A socket on every IPv6 address may serve IPv4 as well, where it was not told otherwise.
+        let serves_v4 = self.address.is_ipv4() || self.address.is_unspecified();
+        match binding.address {
+            _ if binding.only_v6 => self.address.is_ipv6(),
+            None => serves_v4,
+            Some(IpAddr::V4(address)) if address.is_unspecified() => serves_v4,
+            Some(IpAddr::V6(address)) if address.is_unspecified() => self.address.is_ipv6(),
+            Some(address) if address == self.address => true,
+            Some(address) => {
+                let family = address.is_ipv4() == self.address.is_ipv4();
+                self.address.is_unspecified() && family && is_local(address)
+            }
+        }
     }
+
+    /// How exactly this socket is the one that answers at an address: the least is the best, `None` is not at all.
+    #[must_use]
+    pub fn answers_at(&self, address: IpAddr) -> Option<u8> {
+        match self.address {
+            own if own == address => Some(0),
+            own if own.is_unspecified() && own.is_ipv4() == address.is_ipv4() => Some(1),
+            IpAddr::V6(own) if own.is_unspecified() && address.is_ipv4() => Some(2),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an address is one of this host's: then a socket can be bound to it.
+#[must_use]
+pub fn is_local(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Every socket that waits, by transport, port and address.
@@ -86,7 +124,15 @@ pub fn held() -> Result<Vec<Held>, String> {
     for Listed { transport, address, user, inode } in listed {
         inodes.insert(inode, (transport, address.port(), address.ip()));
         let holder = if sees_all() { Holder::Kernel } else { Holder::Hidden };
-        let held = Held { transport, address: address.ip(), port: address.port(), holder, user, processes: Vec::new() };
+        let held = Held {
+            transport,
+            address: address.ip(),
+            port: address.port(),
+            holder,
+            user,
+            processes: Vec::new(),
+            processes_more: 0,
+        };
         found.insert((transport, address.port(), address.ip()), held);
     }
     for listener in listeners {
@@ -103,6 +149,7 @@ pub fn held() -> Result<Vec<Held>, String> {
         let process = Process {
             pid: listener.process.pid,
             unit: unit(listener.process.pid),
+            user: user_of(listener.process.pid),
             name: listener.process.name,
             executable: listener.process.path,
         };
@@ -113,26 +160,48 @@ pub fn held() -> Result<Vec<Held>, String> {
             holder: Holder::Found,
             user: None,
             processes: Vec::new(),
+            processes_more: 0,
         });
         held.holder = Holder::Found;
         held.add(process);
     }
     for (inode, pid) in sharers() {
         let Some(held) = inodes.get(&inode).and_then(|key| found.get_mut(key)) else { continue };
-        let Some(process) = process(pid).filter(|_| held.processes.iter().all(|known| known.pid != pid)) else {
+        if held.processes.iter().any(|known| known.pid == pid) {
             continue;
-        };
+        }
         held.holder = Holder::Found;
-        held.add(process);
+        if held.processes.len() >= MAX_PROCESSES {
+            held.processes_more += 1;
+        } else if let Some(process) = process(pid) {
+            held.add(process);
+        }
     }
     Ok(found.into_values().collect())
 }
 
-/// Whether every user's processes can be looked into.
+/// Whether every process of this host can be looked into (Linux): with the right to (`CAP_SYS_PTRACE`), and out of the
+/// namespace that all others are in, not from inside a container.
 fn sees_all() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
-    field("Uid:").split_whitespace().nth(1) == Some("0")
+    /// The bit of `CAP_SYS_PTRACE` (linux/capability.h).
+    const PTRACE: u32 = 19;
+    /// The first namespace of processes (`PROC_PID_INIT_INO` in Linux's `proc_ns.h`).
+    const FIRST: &str = "pid:[4026531836]";
+    let rights = status_field("self", "CapEff:").and_then(|rights| u64::from_str_radix(&rights, 16).ok());
+    let namespace = fs::read_link("/proc/self/ns/pid").ok();
+    rights.is_some_and(|rights| rights >> PTRACE & 1 == 1) && namespace.is_some_and(|path| path.as_os_str() == FIRST)
+}
+
+/// A field of a process's status (Linux, proc(5)).
+fn status_field(process: &str, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+/// As whom a process runs: its effective user.
+fn user_of(pid: u32) -> Option<String> {
+    let ids = status_field(&pid.to_string(), "Uid:")?;
+    ids.split_whitespace().nth(1).map(user)
 }
 
 /// A line of the kernel's list.
@@ -201,7 +270,7 @@ fn sharers() -> Vec<(u64, u32)> {
 fn process(pid: u32) -> Option<Process> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
     let executable = fs::read_link(format!("/proc/{pid}/exe")).map(|path| path.display().to_string());
-    Some(Process { pid, name, executable: executable.unwrap_or_default(), unit: unit(pid) })
+    Some(Process { pid, name, executable: executable.unwrap_or_default(), user: user_of(pid), unit: unit(pid) })
 }
 
 /// The name behind a number, where the system's list of users has it.
@@ -289,6 +358,7 @@ mod tests {
             holder: Holder::Kernel,
             user: None,
             processes: Vec::new(),
+            processes_more: 0,
         };
         let binding = |address: Option<&str>, only_v6| Binding {
             program: 100_004,
@@ -299,12 +369,35 @@ mod tests {
             only_v6,
             domain: None,
         };
-        assert!(held("10.0.0.5").is_meant_by(&binding(None, false)));
-        assert!(held("10.0.0.5").is_meant_by(&binding(Some("10.0.0.5"), false)));
-        assert!(held("0.0.0.0").is_meant_by(&binding(Some("10.0.0.5"), false)));
-        assert!(!held("127.0.0.1").is_meant_by(&binding(Some("10.0.0.5"), false)));
-        assert!(!held("127.0.0.1").is_meant_by(&binding(None, true)));
-        assert!(held("::").is_meant_by(&binding(None, true)));
+        let meant =
+            |socket: &str, of: Binding| held(socket).is_meant_by(&of, |address| address == Ipv4Addr::new(10, 0, 0, 5));
+        assert!(meant("10.0.0.5", binding(None, false)));
+        assert!(meant("0.0.0.0", binding(Some("0.0.0.0"), false)) && meant("::", binding(Some("0.0.0.0"), false)));
+        assert!(meant("10.0.0.5", binding(Some("10.0.0.5"), false)));
+        assert!(meant("0.0.0.0", binding(Some("10.0.0.5"), false)));
+        // Another host's address, another family, another address.
+        assert!(!meant("0.0.0.0", binding(Some("10.9.9.9"), false)));
+        assert!(!meant("::1", binding(Some("0.0.0.0"), false)) && !meant("::", binding(Some("10.0.0.5"), false)));
+        assert!(!meant("127.0.0.1", binding(Some("10.0.0.5"), false)));
+        assert!(!meant("127.0.0.1", binding(None, true)));
+        assert!(meant("::", binding(None, true)));
+    }
+
+    #[test]
+    fn the_socket_that_is_most_exact_answers() {
+        let address: IpAddr = "10.0.0.5".parse().expect("an address");
+        let held = |address: &str| Held {
+            transport: Transport::Tcp,
+            address: address.parse().expect("an address"),
+            port: 813,
+            holder: Holder::Found,
+            user: None,
+            processes: Vec::new(),
+            processes_more: 0,
+        };
+        let rank = |own: &str| held(own).answers_at(address);
+        assert_eq!(["10.0.0.5", "0.0.0.0", "::", "10.0.0.6"].map(rank), [Some(0), Some(1), Some(2), None]);
+        assert_eq!(held("0.0.0.0").answers_at("::1".parse().expect("an address")), None);
     }
 
     #[test]

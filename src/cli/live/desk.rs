@@ -7,10 +7,11 @@ use super::metrics::{By, Counters};
 use super::{LiveArgs, Message, Outside, TICK};
 use crate::baseline::Baseline;
 use crate::class::{Class, Confidence, Evidence, Weight};
-use crate::cli::Status;
 use crate::cli::outputs::{Format, Opened};
+use crate::cli::{Status, command_line};
 use crate::finding::{Finding, Kind};
 use crate::judge::Options;
+use crate::output::html::Case;
 use crate::output::{json, ndjson, safe};
 use crate::policy::Policy;
 use crate::port::Transport;
@@ -21,12 +22,13 @@ use crate::signature::protocol::Catalogue;
 use crate::source::live::{self, Losses};
 use crate::source::sockets::{self, Held};
 use crate::table::FlowTable;
-use crate::words::{count_u64, thousands};
+use crate::words::thousands;
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,9 @@ const JUDGE_SHARE: u32 = 10;
 const STATS_EVERY: Duration = Duration::from_secs(10);
 /// From this share of lost packets on, verdicts are said to be less sure, in hundredths.
 const MUCH_LOST: u64 = 1;
+
+/// Processes of a socket that a finding names.
+const MAX_PROCESSES: usize = 4;
 
 /// What a finding is recognised by from one judgement to the next.
 type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>);
@@ -62,7 +67,16 @@ pub struct Desk<'a> {
     files: Vec<Opened>,
     kernel_filter: bool,
     outcome: Outcome,
+    /// How gapwatch was called.
+    command: String,
     color: bool,
+}
+
+/// What is known of the interface while it is watched.
+struct Watch<'a> {
+    opened_as: &'a str,
+    interface: String,
+    outside: Outside,
 }
 
 /// What decides the exit status, over this window and those that were closed.
@@ -97,6 +111,7 @@ impl<'a> Desk<'a> {
             files: Vec::new(),
             kernel_filter: false,
             outcome: Outcome::default(),
+            command: command_line(),
             color,
         })
     }
@@ -105,7 +120,8 @@ impl<'a> Desk<'a> {
     pub fn open(&mut self, kernel_filter: bool) -> anyhow::Result<()> {
         self.kernel_filter = kernel_filter;
         if self.arguments.window.is_none() {
-            self.files = self.arguments.outputs.open()?;
+            self.files =
+                self.arguments.outputs.open(&self.arguments.write.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         }
         Ok(())
     }
@@ -121,7 +137,8 @@ impl<'a> Desk<'a> {
         files.map(folder).collect()
     }
 
-    /// Works until the packets end. A reader that goes away ends it as well.
+    /// Works until the packets end. A reader of standard output that goes away ends it as well; what was asked for in files is
+    /// written in any case.
     pub fn work(
         mut self,
         mut table: FlowTable,
@@ -129,15 +146,42 @@ impl<'a> Desk<'a> {
         receiver: &Receiver<Message>,
         interface: &str,
     ) -> anyhow::Result<Status> {
+        let mut watch = Watch { opened_as: interface, interface: interface.to_owned(), outside: Outside::default() };
+        let bar = self.status_line();
+        let mut told = self.serve(&mut watch, &mut table, &mut keeper, receiver, bar.as_ref());
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let Watch { interface, outside, .. } = watch;
+        let report = self.report(&mut table, &outside, &interface);
+        keep(&mut keeper, None, |keeper| keeper.want(&report.findings));
+        if let (Some(keeper), false) = (&keeper, self.arguments.quiet) {
+            say(None, &keeper.account());
+        }
+        self.write_files(&report, None);
+        self.remember(&report);
+        told = told.and_then(|()| self.conclude(&report, &table, &outside));
+        told.context("standard output")?;
+        let not_kept = self.arguments.write.is_some() && keeper.is_none();
+        let lost = not_kept || outside.losses.kernel > 0 || self.ended.is_some();
+        Ok(Status::of(self.outcome.met, self.outcome.partial || lost))
+    }
+
+    /// Takes messages, and tells on standard output what they come to, until there are no more or nobody reads.
+    fn serve(
+        &mut self,
+        watch: &mut Watch<'_>,
+        table: &mut FlowTable,
+        keeper: &mut Option<Keeper>,
+        receiver: &Receiver<Message>,
+        bar: Option<&ProgressBar>,
+    ) -> anyhow::Result<()> {
         let ndjson = self.arguments.outputs.format == Format::Ndjson;
-        let mut interface = interface.to_owned();
         if ndjson {
             let gapwatch = env!("CARGO_PKG_VERSION");
             let kernel_filter = self.kernel_filter;
-            event(&Event::Begin { schema: ndjson::SCHEMA, gapwatch, interface: &interface, kernel_filter })?;
+            event(&Event::Begin { schema: ndjson::SCHEMA, gapwatch, interface: watch.opened_as, kernel_filter })?;
         }
-        let bar = self.status_line();
-        let mut outside = Outside::default();
         let mut opened = Instant::now();
         let (mut judged, mut cost, mut dirty) = (Instant::now(), Duration::ZERO, false);
         let (mut last_stats, mut rate) = (Instant::now(), (Instant::now(), 0));
@@ -147,90 +191,90 @@ impl<'a> Desk<'a> {
                     dirty = true;
                     if keeper.is_some() {
                         batch.frames().for_each(|frame| table.take(&frame));
-                        self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.hold(batch));
+                        keep(keeper, bar, |keeper| keeper.hold(batch));
                     } else {
-                        batch.pour_into(&mut table);
+                        batch.pour_into(table);
                     }
                 }
                 Message::Tick(counted) => {
-                    outside = *counted;
+                    watch.outside = *counted;
                     if self.arguments.metrics.is_some() {
-                        self.count(&table, &outside);
+                        self.count(table, &watch.outside);
                     }
                 }
                 Message::Report => {
-                    let report = self.report(&mut table, &outside, &interface);
-                    self.show(&report, bar.as_ref())?;
+                    let report = self.report(table, &watch.outside, &watch.interface);
+                    self.show(&report, bar)?;
                 }
-                Message::Reload => self.reload(bar.as_ref()),
+                Message::Reload => self.reload(bar),
                 Message::Renamed(name) => {
-                    say(bar.as_ref(), &format!("{interface} is called {name} now; the watch goes on"));
-                    interface = format!("{name} (before: {interface})");
+                    if !self.arguments.quiet {
+                        say(bar, &format!("{} is called {name} now; the watch goes on", watch.opened_as));
+                    }
+                    watch.interface = format!("{name} (opened as {})", watch.opened_as);
                 }
                 Message::Ended(why) => self.ended = Some(why),
             }
-            if self.arguments.window.is_some_and(|window| self.window_is_over(window, &table, &outside, opened)) {
-                let report = self.report(&mut table, &outside, &interface);
-                self.tell(&report, bar.as_ref())?;
-                self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
-                self.show(&report, bar.as_ref())?;
-                if let Err(error) = self.arguments.outputs.write_marked(&report, &mark()) {
-                    say(bar.as_ref(), &format!("{error:#}; the watch goes on"));
-                    self.outcome.partial = true;
-                }
+            let outside = &watch.outside;
+            if self.arguments.window.is_some_and(|window| self.window_is_over(window, table, outside, opened)) {
+                let report = self.report(table, outside, &watch.interface);
+                keep(keeper, bar, |keeper| keeper.want(&report.findings));
+                self.write_files(&report, bar);
                 self.remember(&report);
+                let told = self.tell(&report, bar).and_then(|()| self.show(&report, bar));
                 self.closed += table.totals.frames;
                 self.before = outside.clone();
                 self.before.totals.last = outside.totals.last.max(table.totals.last);
-                table = table.next_window();
+                *table = table.next_window();
                 self.told.clear();
                 (dirty, opened) = (false, Instant::now());
+                told?;
             }
             if dirty && judged.elapsed() >= JUDGE_EVERY.max(cost * JUDGE_SHARE) {
                 let start = Instant::now();
-                let report = self.report(&mut table, &outside, &interface);
-                self.tell(&report, bar.as_ref())?;
-                self.keep(&mut keeper, bar.as_ref(), |keeper| keeper.want(&report.findings));
+                let report = self.report(table, outside, &watch.interface);
+                self.tell(&report, bar)?;
+                keep(keeper, bar, |keeper| keeper.want(&report.findings));
                 (judged, cost, dirty) = (Instant::now(), start.elapsed(), false);
             }
             if ndjson && last_stats.elapsed() >= STATS_EVERY {
                 last_stats = Instant::now();
-                event(&self.stats(&table, &outside))?;
+                event(&self.stats(table, outside))?;
             }
-            if let Some(bar) = &bar {
-                self.refresh(bar, &table, &outside, &mut rate);
+            if let Some(bar) = bar {
+                self.refresh(bar, table, outside, &mut rate);
             }
         }
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
-        let report = self.report(&mut table, &outside, &interface);
-        self.keep(&mut keeper, None, |keeper| keeper.want(&report.findings));
-        if let (Some(keeper), false) = (&keeper, self.arguments.quiet) {
-            let refused = match keeper.refused {
-                0 => String::new(),
-                refused => format!("; none of {} more, there were too many", count_u64(refused, "finding")),
-            };
-            eprintln!("gapwatch: {} kept behind suspicious findings{refused}", count_u64(keeper.kept, "frame"));
-        }
+        Ok(())
+    }
+
+    /// What standard output is told at the end.
+    fn conclude(&mut self, report: &Report, table: &FlowTable, outside: &Outside) -> anyhow::Result<()> {
+        let ndjson = self.arguments.outputs.format == Format::Ndjson;
         if ndjson {
-            self.tell(&report, None)?;
+            self.tell(report, None)?;
         }
-        self.show(&report, None)?;
+        self.show(report, None)?;
         if ndjson {
-            let packets = self.packets(&table, &outside);
+            let packets = self.packets(table, outside);
             let (dropped_kernel, dropped_interface) = (outside.losses.kernel, outside.losses.interface);
             event(&Event::End { packets, dropped_kernel, dropped_interface, problem: self.ended.as_deref() })?;
         }
-        if self.arguments.window.is_some() {
-            self.arguments.outputs.write_marked(&report, &mark())?;
-        } else {
-            self.arguments.outputs.write_files(&report, std::mem::take(&mut self.files))?;
+        Ok(())
+    }
+
+    /// Writes the files that were asked for: with windows, each window's own.
+    fn write_files(&mut self, report: &Report, bar: Option<&ProgressBar>) {
+        let case = Case { registry: &self.registry, command: &self.command };
+        let outputs = &self.arguments.outputs;
+        let errors = match self.arguments.window {
+            Some(_) => outputs.write_marked(report, case, &mark()),
+            None => outputs.write_files(report, case, std::mem::take(&mut self.files)),
+        };
+        for error in errors {
+            say(bar, &format!("{error:#}"));
+            self.outcome.partial = true;
         }
-        self.remember(&report);
-        let not_kept = self.arguments.write.is_some() && keeper.is_none();
-        let lost = not_kept || outside.losses.kernel > 0 || self.ended.is_some();
-        Ok(Status::of(self.outcome.met, self.outcome.partial || lost))
     }
 
     /// What of a report decides the exit status.
@@ -286,16 +330,19 @@ impl<'a> Desk<'a> {
             status: if self.ended.is_some() { InputStatus::Failed } else { InputStatus::Complete },
             problem: self.ended.clone().or(problem),
             frames,
-            bytes: outside.bytes.saturating_sub(self.before.bytes),
+            bytes: table.totals.bytes,
             first: table.totals.first,
             last: table.totals.last,
             notes,
             kernel_filter: Some(self.kernel_filter),
+            filter: Some(self.arguments.expression.join(" ")).filter(|filter| !filter.is_empty()),
+            sha256: None,
         };
         let options = Options {
             show_secrets: self.arguments.show_secrets,
             catalogue: self.catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
             policy: self.policy.as_ref().map(|(_, policy)| policy),
+            community_id_seed: self.arguments.outputs.community_id_seed,
         };
         let mut report = report_with(table, vec![input], &self.registry, options);
         table.totals = own;
@@ -315,14 +362,20 @@ impl<'a> Desk<'a> {
         let (addresses, held) = &self.own;
         addresses.contains(&finding.address.to_string()).then_some(())?;
         let of = |held: &&Held| {
-            let address = held.address == finding.address || held.address.is_unspecified();
+            let address = held.answers_at(finding.address).is_some();
             address && held.transport == finding.transport && Some(held.port) == finding.port
         };
-        let processes = held.iter().filter(of).map(|held| &held.processes).find(|processes| !processes.is_empty())?;
-        let processes: Vec<String> = processes
-            .iter()
-            .map(|process| format!("{} (pid {}) {}", process.name, process.pid, process.executable))
-            .collect();
+        let found = held.iter().filter(of).min_by_key(|held| held.answers_at(finding.address))?;
+        let named = found.processes.iter().take(MAX_PROCESSES);
+        let mut processes: Vec<String> =
+            named.map(|process| format!("{} (pid {}) {}", process.name, process.pid, process.executable)).collect();
+        let more = found.processes.len() + found.processes_more - processes.len();
+        if processes.is_empty() {
+            return None;
+        }
+        if more > 0 {
+            processes.push(format!("{more} more"));
+        }
         Some(Evidence {
             by: "process",
             class: Class::Custom,
@@ -372,7 +425,8 @@ impl<'a> Desk<'a> {
                     if format == Format::Table {
                         writeln!(stdout)?;
                     }
-                    self.arguments.outputs.write_standard(report, self.color, &mut stdout)?;
+                    let case = Case { registry: &self.registry, command: &self.command };
+                    self.arguments.outputs.write_standard(report, case, self.color, &mut stdout)?;
                 }
             }
             stdout.flush()
@@ -411,19 +465,6 @@ impl<'a> Desk<'a> {
         };
         let span = last.zip(first).map_or(0, |(last, first)| last.since(first));
         u128::from(span) >= window.as_nanos() || opened.elapsed() >= window + Duration::from_secs(1)
-    }
-
-    /// Lets the keeper work; where its disk fills, it stops, and the watch goes on.
-    fn keep(
-        &self,
-        keeper: &mut Option<Keeper>,
-        bar: Option<&ProgressBar>,
-        work: impl FnOnce(&mut Keeper) -> io::Result<()>,
-    ) {
-        let Some(error) = keeper.as_mut().and_then(|keeper| work(keeper).err()) else { return };
-        *keeper = None;
-        let path = self.arguments.write.as_deref().unwrap_or(Path::new("")).display().to_string();
-        say(bar, &format!("{path}: {error}; no more frames are kept, the watch goes on"));
     }
 
     fn count(&self, table: &FlowTable, outside: &Outside) {
@@ -516,4 +557,13 @@ fn say(bar: Option<&ProgressBar>, message: &str) {
         Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
         None => eprintln!("gapwatch: {message}"),
     }
+}
+
+/// Lets the keeper work; where its disk fills, it stops, and the watch goes on.
+fn keep(keeper: &mut Option<Keeper>, bar: Option<&ProgressBar>, work: impl FnOnce(&mut Keeper) -> io::Result<()>) {
+    let Some(error) = keeper.as_mut().and_then(|keeper| work(keeper).err()) else { return };
+    if let Some(keeper) = keeper.take() {
+        say(bar, &keeper.account());
+    }
+    say(bar, &format!("{error}; no more frames are kept, the watch goes on"));
 }

@@ -7,6 +7,7 @@ use crate::output::pcap::Files;
 use crate::packet::{self, Endpoint};
 use crate::port::Transport;
 use crate::scan::shards::Batch;
+use crate::words::count_u64;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
@@ -79,6 +80,20 @@ impl Keeper {
             self.held = held;
         }
         self.files.flush()
+    }
+
+    /// What was kept, and where, in words.
+    pub fn account(&self) -> String {
+        let refused = match self.refused {
+            0 => String::new(),
+            refused => format!("; none of {} more, there were too many", count_u64(refused, "finding")),
+        };
+        let path = self.files.current();
+        format!(
+            "{} kept behind suspicious findings{refused}; the last file is {}",
+            count_u64(self.kept, "frame"),
+            path.display()
+        )
     }
 
     fn wanted(&self) -> usize {

@@ -33,7 +33,9 @@ pub fn give_up(_: &[PathBuf], _: &BTreeSet<PathBuf>) -> String {
 
 /// Whether a file can be begun in a folder with the rights that are left.
 pub fn try_folder(folder: &Path) -> io::Result<()> {
-    let path = folder.join(format!(".gapwatch-{}", std::process::id()));
+    // A name that nobody has: another watch may do the same in this moment, and one that was killed may have left its own.
+    let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let path = folder.join(format!(".gapwatch-{}-{}", std::process::id(), time.as_nanos()));
     File::create_new(&path)?;
     fs::remove_file(&path)
 }

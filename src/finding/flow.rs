@@ -1,0 +1,160 @@
+//! A flow of a finding as the report has it. Plain data; judges nothing.
+
+use crate::conversation::{Basis, Conversation, Traffic};
+use crate::frame::{Stamp, Timestamp};
+use crate::packet::Endpoint;
+use crate::port::Transport;
+use serde::Serialize;
+use std::net::IpAddr;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct FlowNote {
+    pub client: EndNote,
+    pub server: EndNote,
+    pub community_id: String,
+    pub to_server: DirectionNote,
+    pub to_client: DirectionNote,
+    pub first_seen: Option<Timestamp>,
+    pub last_seen: Option<Timestamp>,
+    pub direction_basis: Basis,
+    pub connection: Connection,
+}
+
+/// How far a connection came, in the codes of Zeek's `conn_state`, which is the field's vocabulary for it
+/// (<https://docs.zeek.org/en/master/scripts/base/protocols/conn/main.zeek.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Connection {
+    /// Asked for, and no answer.
+    S0,
+    /// Established, and not ended in the capture.
+    S1,
+    /// Established and ended; of UDP: both sides spoke.
+    SF,
+    /// Refused.
+    REJ,
+    /// Established; only the client ended it.
+    S2,
+    /// Established; only the server ended it.
+    S3,
+    /// Established; the client aborted it.
+    RSTO,
+    /// The server aborted it.
+    RSTR,
+    /// The client asked and aborted, and the server said nothing.
+    RSTOS0,
+    /// The server accepted and aborted, and the capture has nothing of the asking.
+    RSTRH,
+    /// The client asked and ended, and the server said nothing.
+    SH,
+    /// The server accepted and ended, and the capture has nothing of the asking.
+    SHR,
+    /// No handshake in the capture.
+    OTH,
+}
+
+impl Connection {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Connection::S0 => "S0",
+            Connection::S1 => "S1",
+            Connection::SF => "SF",
+            Connection::REJ => "REJ",
+            Connection::S2 => "S2",
+            Connection::S3 => "S3",
+            Connection::RSTO => "RSTO",
+            Connection::RSTR => "RSTR",
+            Connection::RSTOS0 => "RSTOS0",
+            Connection::RSTRH => "RSTRH",
+            Connection::SH => "SH",
+            Connection::SHR => "SHR",
+            Connection::OTH => "OTH",
+        }
+    }
+
+    fn of(flow: &Conversation) -> Self {
+        let (client, server) = (&flow.from_client, &flow.from_server);
+        if flow.key.transport == Transport::Udp {
+            return match (client.packets > 0, server.packets > 0) {
+                (true, true) => Connection::SF,
+                (true, false) => Connection::S0,
+                _ => Connection::SHR,
+            };
+        }
+        let (asked, accepted) = (client.syn > 0, server.syn_ack > 0);
+        match (asked, accepted) {
+            (false, true) if server.rst > 0 => Connection::RSTRH,
+            (false, true) if server.fin > 0 => Connection::SHR,
+            (false, _) => Connection::OTH,
+            (true, false) if server.rst > 0 => Connection::REJ,
+            (true, false) if server.packets > 0 => Connection::OTH,
+            (true, false) if client.rst > 0 => Connection::RSTOS0,
+            (true, false) if client.fin > 0 => Connection::SH,
+            (true, false) => Connection::S0,
+            (true, true) if client.fin > 0 && server.fin > 0 => Connection::SF,
+            (true, true) if client.rst > 0 => Connection::RSTO,
+            (true, true) if server.rst > 0 => Connection::RSTR,
+            (true, true) if client.fin > 0 => Connection::S2,
+            (true, true) if server.fin > 0 => Connection::S3,
+            (true, true) => Connection::S1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct EndNote {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct DirectionNote {
+    pub packets: u64,
+    pub bytes: u64,
+    pub payload_bytes: u64,
+}
+
+pub(super) fn direction(traffic: &Traffic) -> DirectionNote {
+    DirectionNote { packets: traffic.packets, bytes: traffic.bytes, payload_bytes: traffic.payload_bytes }
+}
+
+impl std::iter::Sum for DirectionNote {
+    fn sum<I: Iterator<Item = Self>>(notes: I) -> Self {
+        notes.fold(DirectionNote::default(), |a, b| DirectionNote {
+            packets: a.packets + b.packets,
+            bytes: a.bytes + b.bytes,
+            payload_bytes: a.payload_bytes + b.payload_bytes,
+        })
+    }
+}
+
+pub(super) fn flow_note(flow: &Conversation, community_id_seed: u16) -> FlowNote {
+    let end = |end: Endpoint| EndNote { address: end.address, port: end.port };
+    let time = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.time).filter(|time| time.is_known());
+    FlowNote {
+        client: end(flow.client()),
+        server: end(flow.server()),
+        community_id: community_id(flow, community_id_seed),
+        to_server: direction(&flow.from_client),
+        to_client: direction(&flow.from_server),
+        first_seen: time(flow.first()),
+        last_seen: time(flow.last()),
+        direction_basis: flow.basis,
+        connection: Connection::of(flow),
+    }
+}
+
+/// Community ID version 1 (<https://github.com/corelight/community-id-spec>).
+fn community_id(flow: &Conversation, seed: u16) -> String {
+    let (client, server) = (flow.client(), flow.server());
+    community_id::calculate_community_id(
+        seed,
+        client.address,
+        server.address,
+        Some(client.port),
+        Some(server.port),
+        flow.key.transport.protocol(),
+        Default::default(),
+    )
+    .unwrap_or_default()
+}

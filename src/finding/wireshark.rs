@@ -1,0 +1,89 @@
+//! Display filters that show the frames of a finding. Knows Wireshark's fields and no verdict.
+
+use super::Kind;
+use crate::conversation::{Conversation, Service};
+use crate::words::ranges;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+/// Runs of ports that a filter names.
+const MAX_FILTER_RUNS: usize = 64;
+
+/// A display filter that shows the finding's frames. ICMP errors quote the packets that they are about, and Wireshark
+/// finds the ports in them too.
+pub(super) fn filter(kind: Kind, service: &Service, address: IpAddr, conversations: &[Conversation]) -> String {
+    let (net, icmp) = if address.is_ipv4() { ("ip", "icmp") } else { ("ipv6", "icmpv6") };
+    let transport = service.transport.name();
+    let port = service.end.port;
+    let later = later_fragments(conversations, net);
+    match kind {
+        Kind::Service => format!(
+            "(({net}.src == {address} && {transport}.srcport == {port}) || ({net}.dst == {address} && \
+             {transport}.dstport == {port}){later}) && !{icmp}"
+        ),
+        Kind::Client => {
+            let own = port_set(conversations.iter().map(|flow| flow.asker().port));
+            let server = service.end.address;
+            // A connection that runs back comes from whatever port the server took for it.
+            if conversations.iter().any(|flow| flow.back_from.is_some()) {
+                return format!(
+                    "{net}.addr == {address} && {net}.addr == {server} && {transport}.port in {own} && !{icmp}"
+                );
+            }
+            format!(
+                "{net}.addr == {address} && {net}.addr == {server} && {transport}.port == {port} && \
+                 {transport}.port in {own} && !{icmp}"
+            )
+        }
+        Kind::Scanner => {
+            let transports: BTreeSet<&str> = conversations.iter().map(|flow| flow.key.transport.name()).collect();
+            let part = |name: &str| {
+                let of = conversations.iter().filter(|flow| flow.key.transport.name() == name);
+                format!("{name}.port in {}", port_set(of.map(|flow| flow.server().port)))
+            };
+            let parts: Vec<String> = transports.into_iter().map(part).collect();
+            format!("{net}.addr == {address} && ({}) && !{icmp}", parts.join(" || "))
+        }
+    }
+}
+
+/// Later fragments have no ports: Wireshark finds them by the identification of their datagram. None where there are
+/// more than a filter can hold.
+fn later_fragments(conversations: &[Conversation], net: &str) -> String {
+    let mut ids: BTreeMap<(IpAddr, IpAddr), BTreeSet<u32>> = BTreeMap::new();
+    for flow in conversations {
+        let (client, server) = (flow.client().address, flow.server().address);
+        for (traffic, ends) in [(&flow.from_client, (client, server)), (&flow.from_server, (server, client))] {
+            ids.entry(ends).or_default().extend(&traffic.gathered);
+        }
+    }
+    if ids.values().map(BTreeSet::len).sum::<usize>() > MAX_FILTER_RUNS {
+        return String::new();
+    }
+    let (field, is_fragment) = match net {
+        "ip" => ("ip.id", "(ip.flags.mf == 1 || ip.frag_offset > 0) && "),
+        _ => ("ipv6.fraghdr.ident", ""),
+    };
+    let mut clauses = String::new();
+    for ((from, to), ids) in ids.iter().filter(|(_, ids)| !ids.is_empty()) {
+        let ids: Vec<String> = ids.iter().map(|id| format!("0x{id:x}")).collect();
+        let _ = write!(
+            clauses,
+            " || ({is_fragment}{net}.src == {from} && {net}.dst == {to} && {field} in {{{}}})",
+            ids.join(", ")
+        );
+    }
+    clauses
+}
+
+/// `{4, 6, 811..827}`; cut to a range from the first to the last where there are too many runs to read.
+fn port_set(ports: impl Iterator<Item = u16>) -> String {
+    let ports: BTreeSet<u16> = ports.collect();
+    let runs = ranges(ports.iter().copied());
+    if runs.split(',').count() > MAX_FILTER_RUNS {
+        let (first, last) = (ports.first().copied().unwrap_or(0), ports.last().copied().unwrap_or(0));
+        return format!("{{{first}..{last}}}");
+    }
+    format!("{{{}}}", runs.replace(',', ", ").replace('-', ".."))
+}

@@ -1,0 +1,236 @@
+//! What several outputs say in the same words: the conclusion, the reason in one line, and the account of every frame, so
+//! that nothing is lost unseen. Knows no format; what comes from packets is harmless here already.
+
+use super::safe;
+use crate::class::{Class, Weight};
+use crate::finding::{Finding, Kind};
+use crate::frame::{FrameRef, Timestamp};
+use crate::report::{Report, Status};
+use crate::words::{count, count_u64, thousands};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// `2 suspicious services, 1 scanner, 4 legacy RPC services, 7 custom services of which 3 unexplained`.
+#[must_use]
+pub fn conclusion(report: &Report) -> String {
+    let number = |class, kind| report.findings.iter().filter(|f| f.class == class && f.kind == kind).count();
+    let unexplained = report
+        .findings
+        .iter()
+        .filter(|f| {
+            f.kind == Kind::Service && f.class == Class::Custom && f.state == crate::conversation::State::Unexplained
+        })
+        .count();
+    let custom = number(Class::Custom, Kind::Service);
+    let mut parts = Vec::new();
+    let mut add = |number: usize, noun: &str| {
+        if number > 0 {
+            parts.push(count(number, noun));
+        }
+    };
+    add(number(Class::Suspicious, Kind::Service), "suspicious service");
+    add(number(Class::Suspicious, Kind::Scanner), "scanner");
+    add(number(Class::LegacyRpc, Kind::Service), "legacy RPC service");
+    add(custom, "custom service");
+    if unexplained > 0 && unexplained < custom {
+        parts.push(format!("of which {unexplained} unexplained"));
+    } else if unexplained > 0 {
+        parts.push("unexplained".to_owned());
+    }
+    let new = report.findings.iter().filter(|finding| !finding.new.is_empty()).count();
+    if new > 0 {
+        parts.push(format!("{new} new since the baseline"));
+    }
+    if parts.is_empty() {
+        return "No service on an unassigned well-known port.".to_owned();
+    }
+    let mut text = parts.join(", ").replace(", of which", " of which");
+    text.push('.');
+    text
+}
+
+/// Whether the policy allows what would have made it suspicious: it is counted then, and listed when asked for.
+pub fn is_folded(finding: &Finding) -> bool {
+    finding.lifted && !finding.allowed.is_empty()
+}
+
+/// The strongest reason, with the confidence that all of them give. Where it would say what the line above it says
+/// already, the signatures that saw it.
+pub fn why(finding: &Finding) -> String {
+    let confidence = finding.confidence.name();
+    let mut reasons =
+        finding.evidence.iter().filter(|reason| reason.class == finding.class && reason.weight > Weight::NOTE);
+    match reasons.next() {
+        Some(reason) if finding.class == Class::Custom => {
+            let ids: Vec<&str> = std::iter::once(reason).chain(reasons).map(|reason| reason.by).collect();
+            format!("{confidence}: seen by {}", ids.join(", "))
+        }
+        Some(reason) => format!("{confidence}: {}", safe::text(&reason.says)),
+        None => match finding.evidence.first() {
+            Some(reason) => safe::text(&reason.says).into_owned(),
+            None => confidence.to_owned(),
+        },
+    }
+}
+
+/// Whom a finding is about, in a line.
+#[must_use]
+pub fn who(finding: &Finding) -> String {
+    match (finding.kind, finding.port, finding.server) {
+        (Kind::Client, Some(port), Some(server)) => {
+            format!("{} → {}/{}", finding.address, SocketAddr::new(server, port), finding.transport)
+        }
+        (_, Some(port), _) => format!("{}/{}", SocketAddr::new(finding.address, port), finding.transport),
+        _ => format!("scanner {}", finding.address),
+    }
+}
+
+/// `frame 3, 4`; with several inputs, each with its name.
+#[must_use]
+pub fn frames(report: &Report, frames: &[FrameRef]) -> String {
+    let mut by_input: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for frame in frames {
+        by_input.entry(frame.input).or_default().push(frame.number.to_string());
+    }
+    let parts: Vec<String> = by_input
+        .into_iter()
+        .map(|(input, numbers)| {
+            let name = match report.inputs.get(input as usize) {
+                Some(input) if report.inputs.len() > 1 => format!(" of {}", safe::text(&input.name)),
+                _ => String::new(),
+            };
+            format!("frame {}{name}", numbers.join(", "))
+        })
+        .collect();
+    parts.join("; ")
+}
+
+/// A line of the account; `loud` stands before it and wants to be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    pub loud: String,
+    pub text: String,
+}
+
+/// Where every frame went, and how each input ended. Inputs that ended well are told one by one where `all` is wanted, or
+/// where there is one.
+#[must_use]
+pub fn account(report: &Report, all: bool) -> Vec<Line> {
+    let totals = &report.totals;
+    let mut lines = Vec::new();
+    let mut say = |loud: &str, text: String| lines.push(Line { loud: loud.to_owned(), text });
+    let skipped: u64 = totals.skipped.values().sum();
+    let reasons: Vec<String> = totals.skipped.iter().map(|(reason, n)| format!("{reason} {}", thousands(*n))).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    say(
+        "",
+        format!(
+            "{} = {} observed + {} outside the scope + {} skipped{reasons}",
+            count_u64(totals.frames, "frame"),
+            thousands(totals.observed),
+            thousands(totals.outside),
+            thousands(skipped),
+        ),
+    );
+    let tunnelled: Vec<String> = totals.tunnelled.iter().map(|(kind, n)| format!("{kind} {}", thousands(*n))).collect();
+    if !tunnelled.is_empty() {
+        say("", format!("observed inside tunnels: {}", tunnelled.join(", ")));
+    }
+    if totals.cut > 0 {
+        let frames = count_u64(totals.cut, "frame");
+        say("", format!("{frames} cut by the capture; what was cut off was not looked at"));
+    }
+    if totals.context_flows > 0 {
+        let flows = count_u64(totals.context_flows, "flow");
+        say("", format!("{flows} with context ports (tcp 111, 512, 514, udp 111), read for what they say of others"));
+    }
+    if let Some(flows) = totals.crumbled_flows {
+        let flows = count_u64(flows, "conversation");
+        say(
+            "MEMORY BOUND REACHED",
+            format!(": not all of about {flows} in small segments were put together (see --max-flows)"),
+        );
+    }
+    for beyond in &totals.beyond_bounds {
+        let flows = thousands(beyond.flows_estimated);
+        let packets = count_u64(beyond.packets, "packet");
+        say(
+            "MEMORY BOUND REACHED",
+            format!(": {packets} of flows {} not kept; about {flows} such flows (see --max-flows)", beyond.flows),
+        );
+    }
+    for input in &report.inputs {
+        if all || report.inputs.len() == 1 || input.status != Status::Complete || !input.notes.is_empty() {
+            let problem =
+                input.problem.as_deref().map_or_else(String::new, |problem| format!(" — {}", safe::text(problem)));
+            let format = if input.format.is_empty() { String::new() } else { format!("{}, ", input.format) };
+            let name = safe::text(&input.name);
+            let (size, frames) = (bytes(input.bytes), count_u64(input.frames, "frame"));
+            say("", format!("{name}: {format}{size}, {frames}, {}{problem}", input.status.name()));
+        }
+        if input.kernel_filter == Some(true) {
+            say(
+                "",
+                "  filtered by the kernel: what is plainly out of scope was dropped there and is not counted".into(),
+            );
+        }
+        if let Some(filter) = &input.filter {
+            say("", format!("  only packets that fit “{}” were taken", safe::text(filter)));
+        }
+        for (note, times) in &input.notes {
+            say("", format!("  {} {note}", thousands(*times)));
+        }
+    }
+    if let Some(policy) = &report.policy {
+        say(
+            "",
+            format!(
+                "policy {}: {} known, {} allowed, {} changed, {} quieted",
+                safe::text(&policy.name),
+                count(policy.known, "service"),
+                count(policy.allowed, "finding"),
+                count(policy.changed, "service"),
+                count(policy.quieted, "reason")
+            ),
+        );
+    }
+    let scope = &report.scope;
+    say(
+        "",
+        format!(
+            "scope: {} tcp and {} udp ports; IANA registry of {}, {} unassigned (port, transport) pairs",
+            scope.tcp_ports, scope.udp_ports, report.registry.date, report.registry.unassigned
+        ),
+    );
+    lines
+}
+
+/// `2026-11-23 23:00:01`.
+pub fn day_and_second(time: Timestamp) -> String {
+    time.to_string().get(..19).map(|text| text.replace('T', " ")).unwrap_or_default()
+}
+
+/// `12.3 kB`: powers of ten, as Wireshark has them.
+#[allow(clippy::cast_precision_loss)] // shown with one decimal
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let mut value = number as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit < UNITS.len() - 1 {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(999_999), "1.0 MB");
+        assert_eq!(bytes(12_345), "12.3 kB");
+    }
+}
