@@ -6,6 +6,7 @@ use std::fmt;
 
 /// What a service is taken for. In the order of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     Suspicious,
@@ -32,6 +33,7 @@ impl fmt::Display for Class {
 
 /// How much a reason counts, in points that add up within a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Weight(pub u16);
 
 impl Weight {
@@ -48,6 +50,7 @@ impl Weight {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     Weak,
@@ -82,6 +85,7 @@ impl Confidence {
 
 /// One reason of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// The signature or rule that speaks; `gapwatch explain` knows it.
     pub by: &'static str,

@@ -1,6 +1,8 @@
 //! The command line: what was typed, what it means, and the exit status. One file a verb.
 
+mod carve;
 mod explain;
+mod generate;
 mod listening;
 #[cfg(feature = "live")]
 mod live;
@@ -51,6 +53,9 @@ impl Status {
 const AFTER_HELP: &str = "\
 Examples:
   gapwatch incident.pcap                what talks on unassigned well-known ports
+  gapwatch incident.pcap -o case.html   the same as a page for the case file
+  gapwatch carve incident.pcap -w shell.pcapng --class suspicious
+                                        the frames behind the findings, for Wireshark
   gapwatch -v /captures                 every capture in a folder, every reason with its frames
   zcat old.pcap.gz | gapwatch -f json -   from a pipe, as JSON
   gapwatch live -i eth0                 watch an interface until Ctrl-C
@@ -77,10 +82,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Read captures and report (the same as naming them without a verb)
+    #[command(after_help = read::EXAMPLES)]
     Read(Box<read::Read>),
     /// Watch an interface, tell findings as they come, and report at the end
     #[cfg(feature = "live")]
     Live(Box<live::LiveArgs>),
+    /// The frames behind findings, as they were, in a pcapng file with a comment on each
+    Carve(Box<carve::Carve>),
     /// This machine's own sockets on unassigned well-known ports, with process and user
     Listening(Box<listening::Listening>),
     /// What a port, an RPC program, a signature or a rule means
@@ -89,6 +97,8 @@ enum Verb {
     Policy(policy::PolicyArgs),
     /// The port registry as gapwatch sees it; refresh it from IANA's CSV
     Registry(registry::RegistryArgs),
+    /// Completions, manual pages, and the schemas of what gapwatch writes
+    Generate(generate::Generate),
 }
 
 /// What all verbs take.
@@ -163,10 +173,12 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
         Some(Verb::Read(read)) => read.run(),
         #[cfg(feature = "live")]
         Some(Verb::Live(live)) => live.run(),
+        Some(Verb::Carve(carve)) => carve.run(),
         Some(Verb::Listening(listening)) => listening.run(),
         Some(Verb::Explain(explain)) => explain.run(),
         Some(Verb::Policy(policy)) => policy.run(),
         Some(Verb::Registry(registry)) => registry.run(),
+        Some(Verb::Generate(generate)) => generate.run(),
         None if cli.read.names_nothing() => {
             Cli::command().print_help()?;
             Ok(Status::Usage)

@@ -26,6 +26,7 @@ pub const BUCKETS: usize = 48;
 pub const OPENING: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Service,
@@ -46,6 +47,7 @@ impl Kind {
 
 /// One service, one scanner, or one client on a reserved port.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Finding {
     pub kind: Kind,
     pub transport: Transport,
@@ -105,6 +107,9 @@ pub struct Finding {
     pub flows: Vec<FlowNote>,
     pub community_ids: Vec<String>,
     pub wireshark: String,
+    /// What Wireshark and tshark are to be told beside it, where they would not take the calls for RPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wireshark_option: Option<&'static str>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
@@ -113,6 +118,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct TunnelNote {
     pub kind: &'static str,
     pub network: u32,
@@ -120,11 +126,13 @@ pub struct TunnelNote {
 
 /// The first payload of a side, or the head of a long one.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Opening {
     pub from: Side,
     pub frame: FrameRef,
     /// The first [`OPENING`] bytes; empty where they hold a password that is not shown.
     #[serde(serialize_with = "as_hexadecimal")]
+    #[cfg_attr(feature = "cli", schemars(with = "String", regex(pattern = "^([0-9a-f]{2})*$")))]
     pub bytes: Vec<u8>,
     /// Of the whole payload, as sent.
     pub length: u32,
@@ -145,6 +153,7 @@ pub(crate) struct Around {
 
 /// An RPC program as it was called.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct RpcProgram {
     pub program: u32,
     pub name: String,
@@ -224,6 +233,7 @@ pub(crate) fn finding(
         evidence: verdict.evidence,
         opening: Vec::new(),
         wireshark: wireshark::filter(kind, &service, address, conversations),
+        wireshark_option: wireshark::option(calls.procedures.keys().map(|named| named.program)),
         flows_total: conversations.len(),
         flows,
         community_ids,

@@ -88,6 +88,21 @@ impl Serialize for Timestamp {
     }
 }
 
+#[cfg(feature = "cli")]
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "RFC 3339 in UTC, with nanoseconds; null where it is not known",
+            "type": ["string", "null"],
+            "format": "date-time",
+        })
+    }
+}
+
 /// A link-layer header type by its LINKTYPE number (<https://www.tcpdump.org/linktypes.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkType(pub u32);
@@ -103,6 +118,7 @@ impl LinkType {
 
 /// Where a frame lies: the input (by its place in the report's list) and its number there, from 1, as Wireshark counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct FrameRef {
     pub input: u32,
     pub number: u64,
@@ -125,6 +141,8 @@ pub struct Frame<'a> {
     pub wire_len: u32,
     pub bytes: &'a [u8],
     pub at: FrameRef,
+    /// Which interface of its input it came from, in the order of the file; 0 where there is one, or where nobody will ask.
+    pub interface: u32,
 }
 
 impl Frame<'_> {

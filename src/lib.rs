@@ -17,7 +17,7 @@
 //! for (number, bytes) in [(1, &call[..]), (2, &reply[..])] {
 //!     let wire_len = u32::try_from(bytes.len())?;
 //!     let at = FrameRef { input: 0, number };
-//!     table.take(&Frame { time: Timestamp::new(1, number), link: LinkType(101), wire_len, bytes, at });
+//!     table.take(&Frame { time: Timestamp::new(1, number), link: LinkType(101), wire_len, bytes, at, interface: 0 });
 //! }
 //! table.settle();
 //!
@@ -36,6 +36,8 @@
 #![forbid(unsafe_code)]
 
 pub mod baseline;
+#[cfg(feature = "cli")]
+pub mod carve;
 pub mod class;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -10,6 +10,7 @@ pub mod json;
 pub mod ndjson;
 #[cfg(feature = "live")]
 pub mod pcap;
+pub mod pcapng;
 pub mod safe;
 pub mod stix;
 #[cfg(feature = "cli")]

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 pub use crate::baseline::SCHEMA;
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Report {
     pub schema: &'static str,
     /// The version of the program that made it.
@@ -33,6 +34,7 @@ pub struct Report {
 
 /// How an input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     Complete,
@@ -61,6 +63,7 @@ impl Status {
 
 /// One capture that was read.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Input {
     pub name: String,
     /// `pcap`, `pcapng`, with the compression around it.
@@ -86,6 +89,9 @@ pub struct Input {
     /// Of the file as it lies on the disk, in hexadecimal; where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Names of its interfaces, in the order of the file; for whoever copies frames.
+    #[serde(skip)]
+    pub interfaces: Vec<String>,
 }
 
 impl Input {
@@ -107,17 +113,20 @@ impl Input {
             kernel_filter: None,
             filter: None,
             sha256: None,
+            interfaces: Vec::new(),
         }
     }
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct RegistryNote {
     pub date: String,
     pub unassigned: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct ScopeNote {
     pub tcp_ports: usize,
     pub udp_ports: usize,
@@ -128,6 +137,7 @@ pub struct ScopeNote {
 
 /// frames = observed + outside + all of skipped.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct TotalsNote {
     pub frames: u64,
     pub bytes: u64,
@@ -149,6 +159,7 @@ pub struct TotalsNote {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct BeyondBounds {
     pub flows: &'static str,
     /// Packets of flows that were not kept.
@@ -215,6 +226,7 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
 
 /// What a policy did to the findings, in numbers.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct PolicyNote {
     pub name: String,
     /// Services that it knows.

@@ -85,6 +85,7 @@ fn table(specs: &[Spec], offset: usize, max_flows: usize, fast_lane: bool) -> Fl
             wire_len: u32::try_from(bytes.len()).expect("short"),
             bytes,
             at: FrameRef { input: 0, number: (offset + index + 1) as u64 },
+            interface: 0,
         });
     }
     table.settle();
@@ -182,6 +183,7 @@ proptest! {
             wire_len: 3000,
             bytes: &bytes,
             at: FrameRef { input: 0, number: 1 },
+            interface: 0,
         };
         if let Some(ports) = glance(&frame) {
             let decoded = packet::decode(&frame).map(|packet| packet.ports());

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top-level modules by layer, as in the tree of the design. A module may use those of lower numbers.
-const LAYERS: [(&str, u32); 29] = [
+const LAYERS: [(&str, u32); 30] = [
     // words
     ("frame", 0),
     ("merge", 0),
@@ -36,6 +36,7 @@ const LAYERS: [(&str, u32); 29] = [
     ("error", 15),
     ("source", 16),
     ("output", 16),
+    ("carve", 17),
     ("scan", 17),
     ("cli", 18),
     ("lib", 19),

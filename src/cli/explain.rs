@@ -14,7 +14,16 @@ use std::io::{self, Write as _};
 /// The range in which servers and clients without a fixed port are given one (glibc, libtirpc, xnu: `bindresvport`).
 const DYNAMIC_RPC: std::ops::RangeInclusive<u16> = 600..=1023;
 
+const EXAMPLES: &str = "\
+Examples:
+  gapwatch explain 817
+  gapwatch explain 817/udp
+  gapwatch explain 200100000                  an RPC program
+  gapwatch explain shell.prompt               an id from a report
+  gapwatch explain all";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Explain {
     /// A port (817, 817/udp), an RPC program (100004), or an id from a report (rpc.verified); `all` lists the ids
     #[arg(value_name = "WHAT")]

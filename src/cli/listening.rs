@@ -12,13 +12,23 @@ use crate::source::sockets::{self, Held, Holder};
 use crate::words::count;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::io::{self, Write};
+
+pub const SCHEMA: &str = "gapwatch.listening/1";
 
 /// Processes of a kind that are named by number in a line.
 const MAX_PIDS: usize = 4;
 
+const EXAMPLES: &str = "\
+Examples:
+  gapwatch listening
+  gapwatch listening -f json --fail-on unexplained
+  gapwatch listening --policy site.toml";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Listening {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     format: Format,
@@ -40,7 +50,7 @@ enum Format {
 }
 
 /// What to think of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Opinion {
     /// Nobody says what it is for
@@ -51,8 +61,8 @@ enum Opinion {
     Known,
 }
 
-#[derive(Serialize)]
-struct Report {
+#[derive(Serialize, JsonSchema)]
+pub struct Report {
     schema: &'static str,
     gapwatch: &'static str,
     /// Whether an rpcbind answered on this host.
@@ -62,7 +72,7 @@ struct Report {
     sockets: Vec<Entry>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Entry {
     #[serde(flatten)]
     held: Held,
@@ -95,7 +105,7 @@ impl Listening {
             .map(|held| entry(held, bindings, policy.as_ref()))
             .collect();
         let report = Report {
-            schema: "gapwatch.listening/1",
+            schema: SCHEMA,
             gapwatch: env!("CARGO_PKG_VERSION"),
             rpcbind: registered.is_some(),
             other_namespaces: sockets::other_namespaces(),

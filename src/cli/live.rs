@@ -36,7 +36,18 @@ const WAITING: usize = 64;
 /// How often clocks and signals are looked at where nothing comes.
 const TICK: Duration = Duration::from_millis(200);
 
+const EXAMPLES: &str = "\
+Examples:
+  gapwatch live -D                                         the interfaces
+  gapwatch live -i eth0                                    until Ctrl-C
+  gapwatch live -i any --window 1h -f ndjson --metrics 127.0.0.1:9817
+  gapwatch live -i eth0 -w kept.pcap -C 64 -W 8            the frames behind suspicious findings
+  gapwatch live -i eth0 --duration 5m -o case.html not host 10.0.0.9
+  
+  Signals: INT and TERM end with the report, USR1 prints the report so far, HUP reads policy and signatures again.";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag that was given or not
 pub struct LiveArgs {
     /// The interface to watch; `any` for all of them (Linux)

@@ -65,14 +65,14 @@ pub enum Format {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FailOn {
+pub enum FailOn {
     Suspicious,
     LegacyRpc,
     Custom,
 }
 
 impl FailOn {
-    const fn class(self) -> Class {
+    pub const fn class(self) -> Class {
         match self {
             FailOn::Suspicious => Class::Suspicious,
             FailOn::LegacyRpc => Class::LegacyRpc,

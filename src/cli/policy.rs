@@ -13,7 +13,13 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+const EXAMPLES: &str = "\
+Examples:
+  gapwatch policy check site.toml
+  gapwatch policy check site.toml case.json   what it would do to a saved report";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct PolicyArgs {
     #[command(subcommand)]
     verb: Verb,

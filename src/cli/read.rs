@@ -19,6 +19,15 @@ use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
 use std::path::PathBuf;
 
+pub const EXAMPLES: &str = "\
+Examples:
+  gapwatch read incident.pcap
+  gapwatch read -v /captures more.pcapng.zst             every reason with its frames
+  gapwatch read incident.pcap -o case.html -o case.json    a page for the case file, and all of it for programs
+  gapwatch read -f ndjson incident.pcap | jq .
+  gapwatch read --ports 600-1023 --fail-on suspicious incident.pcap
+  gapwatch read --policy site.toml --baseline old.json new.pcap";
+
 #[derive(Args, Debug)]
 pub struct Read {
     /// Captures, or folders of them (recursive); `-` is standard input

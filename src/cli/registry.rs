@@ -14,7 +14,13 @@ use std::path::PathBuf;
 /// Changes that are named one by one.
 const MAX_NAMED: usize = 20;
 
+const EXAMPLES: &str = "\
+Examples:
+  gapwatch registry
+  gapwatch registry import service-names-port-numbers.csv";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct RegistryArgs {
     #[command(subcommand)]

@@ -13,6 +13,7 @@ const SERVER_PORTS: [u16; 7] = [1033, 2049, 4045, 4046, 20048, 24007, 24008];
 
 /// On what basis the server was told from the client, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// A SYN or a SYN-ACK was seen.

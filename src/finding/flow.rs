@@ -8,7 +8,10 @@ use serde::Serialize;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct FlowNote {
+    /// A scanner's flows may be of either.
+    pub transport: Transport,
     pub client: EndNote,
     pub server: EndNote,
     pub community_id: String,
@@ -23,6 +26,7 @@ pub struct FlowNote {
 /// How far a connection came, in the codes of Zeek's `conn_state`, which is the field's vocabulary for it
 /// (<https://docs.zeek.org/en/master/scripts/base/protocols/conn/main.zeek.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum Connection {
     /// Asked for, and no answer.
     S0,
@@ -102,12 +106,14 @@ impl Connection {
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct EndNote {
     pub address: IpAddr,
     pub port: u16,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct DirectionNote {
     pub packets: u64,
     pub bytes: u64,
@@ -132,6 +138,7 @@ pub(super) fn flow_note(flow: &Conversation, community_id_seed: u16) -> FlowNote
     let end = |end: Endpoint| EndNote { address: end.address, port: end.port };
     let time = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.time).filter(|time| time.is_known());
     FlowNote {
+        transport: flow.key.transport,
         client: end(flow.client()),
         server: end(flow.server()),
         community_id: community_id(flow, community_id_seed),

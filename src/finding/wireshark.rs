@@ -7,6 +7,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+/// Programs that Wireshark 4.0 takes for RPC on any port, by trying a call of each program in our table. A call to any other
+/// is shown as bare data, unless it is told to dissect unknown programs.
+const DISSECTED: [u32; 29] = [
+    100_000,
+    100_001,
+    100_003,
+    100_004,
+    100_005,
+    100_007,
+    100_008,
+    100_009,
+    100_011,
+    100_012,
+    100_020,
+    100_021,
+    100_024,
+    100_026,
+    100_069,
+    100_227,
+    100_232,
+    100_300,
+    100_302,
+    150_001,
+    395_183,
+    395_184,
+    395_185,
+    1_298_437,
+    14_398_633,
+    34_123_456,
+    123_451_501,
+    788_585_389,
+    0x4000_0000,
+];
+
+/// What Wireshark and tshark are to be told, so that they show the calls of these programs.
+pub(super) fn option(programs: impl IntoIterator<Item = u32>) -> Option<&'static str> {
+    let unknown = programs.into_iter().any(|program| !DISSECTED.contains(&program));
+    unknown.then_some("-o rpc.dissect_unknown_programs:TRUE")
+}
+
 /// Runs of ports that a filter names.
 const MAX_FILTER_RUNS: usize = 64;
 

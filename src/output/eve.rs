@@ -33,23 +33,22 @@ pub fn write(report: &Report, mut writer: impl Write) -> io::Result<()> {
 }
 
 /// What all events of a flow begin with.
-fn event(kind: &str, finding: &Finding, flow: &FlowNote, time: Option<Timestamp>) -> Value {
+fn event(kind: &str, flow: &FlowNote, time: Option<Timestamp>) -> Value {
     json!({
-        "timestamp": time.map(written),
-        "flow_id": flow_id(finding, flow),
+        "timestamp": written(time.unwrap_or_default()),
+        "flow_id": flow_id(flow),
         "event_type": kind,
         "src_ip": flow.client.address,
         "src_port": flow.client.port,
         "dest_ip": flow.server.address,
         "dest_port": flow.server.port,
-        "proto": finding.transport.name().to_uppercase(),
-        "ip_v": if flow.client.address.is_ipv4() { 4 } else { 6 },
+        "proto": flow.transport.name().to_uppercase(),
         "community_id": flow.community_id,
     })
 }
 
 fn flow_event(finding: &Finding, flow: &FlowNote) -> Value {
-    let mut event = event("flow", finding, flow, flow.last_seen);
+    let mut event = event("flow", flow, flow.last_seen);
     event["app_proto"] = application(finding).into();
     event["flow"] = counts(flow);
     event["flow"]["end"] = flow.last_seen.map(written).into();
@@ -59,7 +58,7 @@ fn flow_event(finding: &Finding, flow: &FlowNote) -> Value {
         flow.connection,
         Connection::SF | Connection::REJ | Connection::RSTO | Connection::RSTR | Connection::RSTOS0
     );
-    let state = match (finding.transport, flow.connection) {
+    let state = match (flow.transport, flow.connection) {
         (Transport::Udp, Connection::SF) => "established",
         (_, Connection::S0 | Connection::SH | Connection::SHR | Connection::RSTRH) => "new",
         _ if closed => "closed",
@@ -72,7 +71,7 @@ fn flow_event(finding: &Finding, flow: &FlowNote) -> Value {
 }
 
 fn alert_event(finding: &Finding, reason: &Evidence, flow: &FlowNote) -> Value {
-    let mut event = event("alert", finding, flow, flow.first_seen);
+    let mut event = event("alert", flow, flow.first_seen);
     let severity = match finding.confidence {
         Confidence::Certain => 1,
         Confidence::Probable => 2,
@@ -87,14 +86,13 @@ fn alert_event(finding: &Finding, reason: &Evidence, flow: &FlowNote) -> Value {
         "signature": format!("gapwatch {}: {}", reason.by, reason.says),
         "category": finding.what,
         "severity": severity,
+        // The keys are those that Suricata's schema has.
         "metadata": {
-            "gapwatch_service": [words::who(finding)],
-            "confidence": [finding.confidence.name()],
+            "signature_severity": [finding.confidence.name()],
+            "attack_target": [words::who(finding)],
+            "tag": std::iter::once(reason.by).chain(reason.attack).collect::<Vec<_>>(),
         },
     });
-    if let Some(technique) = reason.attack {
-        event["alert"]["metadata"]["mitre_technique_id"] = json!([technique]);
-    }
     event["flow"] = counts(flow);
     event
 }
@@ -114,19 +112,16 @@ fn application(finding: &Finding) -> String {
     if finding.protocol.is_empty() { "failed".to_owned() } else { finding.protocol.to_owned() }
 }
 
-/// `2026-11-24T00:10:28.838530+0000`.
+/// `2026-11-24T00:10:28.838530+0000`; the beginning of time where there is none.
 fn written(time: Timestamp) -> String {
     let text = time.to_string();
-    format!("{}+0000", text.get(..26).unwrap_or_default())
+    format!("{}+0000", text.get(..26).unwrap_or("1970-01-01T00:00:00.000000"))
 }
 
 /// 53 bits of a hash: a number that JSON readers keep exactly.
-fn flow_id(finding: &Finding, flow: &FlowNote) -> u64 {
-    let bytes = super::digest(&[
-        &flow.community_id,
-        finding.transport.name(),
-        &flow.first_seen.map(written).unwrap_or_default(),
-    ]);
+fn flow_id(flow: &FlowNote) -> u64 {
+    let bytes =
+        super::digest(&[&flow.community_id, flow.transport.name(), &flow.first_seen.map(written).unwrap_or_default()]);
     bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)) >> 11
 }
 

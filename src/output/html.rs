@@ -20,11 +20,14 @@ use std::net::SocketAddr;
 /// What the page lets the browser apply and run: exactly this style and this script (CSP level 3, hashes). A test holds them
 /// against the files.
 const STYLE_HASH: &str = "sha256-bV6AW9BOEtla4UNNz7KS4O6O0zgtNkEmbqOSPR0QMXI=";
-const SCRIPT_HASH: &str = "sha256-poSl20anI9gK+YmTZKrOdT4eqLg6JhASd00Lx+P7tTU=";
+const SCRIPT_HASH: &str = "sha256-Ns2QbiVwqMsszsS4q7uPgI5t06l86/dAjv1xXyAfgMA=";
 /// Flows that a finding's table lists; the JSON report has more.
 const MAX_FLOWS: usize = 8;
 /// Clients that are named in a line.
 const MAX_CLIENTS: usize = 8;
+/// Findings that are laid out in tables; those after them say the same in plain lines, so that a page of ten thousand opens
+/// at once.
+const MAX_LAID_OUT: usize = 500;
 /// Findings that are unfolded from the start.
 const MAX_OPEN: usize = 3;
 
@@ -76,6 +79,9 @@ struct Card {
     flows: Vec<FlowRow>,
     more_flows: String,
     wireshark: String,
+    wireshark_option: &'static str,
+    /// Reasons, openings and flows in lines, where they are not laid out.
+    lines: String,
 }
 
 struct ReasonRow {
@@ -177,7 +183,7 @@ fn card(report: &Report, place: usize, finding: &Finding) -> Card {
         0 => String::new(),
         more => format!("{} more; the JSON report lists up to 1,024.", count(more, "flow")),
     };
-    Card {
+    let mut card = Card {
         place,
         class: finding.class.name(),
         open: place < MAX_OPEN && finding.class == Class::Suspicious,
@@ -215,6 +221,33 @@ fn card(report: &Report, place: usize, finding: &Finding) -> Card {
         flows: finding.flows.iter().take(listed).map(flow).collect(),
         more_flows,
         wireshark: finding.wireshark.clone(),
+        wireshark_option: finding.wireshark_option.unwrap_or_default(),
+        lines: String::new(),
+    };
+    if place >= MAX_LAID_OUT {
+        card.fold_into_lines();
+    }
+    card
+}
+
+impl Card {
+    /// The same in plain lines.
+    fn fold_into_lines(&mut self) {
+        let mut lines = Vec::new();
+        for ReasonRow { by, attack, class, weight, says, frames } in self.reasons.drain(..) {
+            let attack = if attack.is_empty() { String::new() } else { format!(" [{attack}]") };
+            let frames = if frames.is_empty() { String::new() } else { format!(" — {frames}") };
+            lines.push(format!("{class} {weight}  {by}: {says}{attack}{frames}"));
+        }
+        lines.extend([std::mem::take(&mut self.ways), std::mem::take(&mut self.told)]);
+        for OpeningText { title, dump } in self.openings.drain(..) {
+            lines.extend([title, dump].into_iter().filter(|line| !line.is_empty()));
+        }
+        for FlowRow { client, server, state, to_server, to_client, first, community_id } in self.flows.drain(..) {
+            lines.push(format!("{client} → {server}  {state}  {to_server}, {to_client} back  {first}  {community_id}"));
+        }
+        lines.extend(Some(std::mem::take(&mut self.more_flows)).filter(|line| !line.is_empty()));
+        self.lines = lines.join("\n");
     }
 }
 
@@ -246,7 +279,7 @@ fn dump(bytes: &[u8]) -> String {
 fn flow(flow: &FlowNote) -> FlowRow {
     FlowRow {
         client: SocketAddr::new(flow.client.address, flow.client.port).to_string(),
-        server: SocketAddr::new(flow.server.address, flow.server.port).to_string(),
+        server: format!("{}/{}", SocketAddr::new(flow.server.address, flow.server.port), flow.transport),
         state: flow.connection.name(),
         to_server: words::bytes(flow.to_server.bytes),
         to_client: words::bytes(flow.to_client.bytes),

@@ -1,33 +1,83 @@
-//! NDJSON (one JSON object a line): `begin` with the inputs, a `finding` each, `end` with the totals (`gapwatch.events/1`, as a
-//! running capture tells them). For programs that want to begin before they have read all.
+//! NDJSON (one JSON object a line, `gapwatch.events/1`): of a report `begin` with the inputs, a `finding` each, `end` with the
+//! totals; a running capture tells `update`, `stats` and `report` as well. For programs that begin before all is read.
 
 use super::json;
 use crate::finding::Finding;
 use crate::report::{Input, PolicyNote, RegistryNote, Report, ScopeNote, TotalsNote};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 pub const SCHEMA: &str = "gapwatch.events/1";
 
+/// One line.
 #[derive(Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "lowercase")]
-enum Event<'a> {
-    Begin {
-        schema: &'static str,
-        gapwatch: &'static str,
-        inputs: &'a [Input],
-        registry: &'a RegistryNote,
-        scope: &'a ScopeNote,
-    },
+pub enum Event<'a> {
+    Begin(Begin<'a>),
+    /// A finding, told for the first time.
     Finding {
         finding: &'a Finding,
     },
-    End {
-        totals: &'a TotalsNote,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        policy: Option<&'a PolicyNote>,
-        findings: usize,
+    /// A finding whose class or confidence rose.
+    Update {
+        finding: &'a Finding,
     },
+    /// Figures of a running capture since it began, and findings of this window by class.
+    Stats {
+        packets: u64,
+        observed: u64,
+        outside: u64,
+        dropped_kernel: u64,
+        dropped_interface: u64,
+        not_kept: u64,
+        findings: BTreeMap<&'static str, usize>,
+    },
+    /// Of a window that closed, of a signal that asked for it, or of the end.
+    Report {
+        report: &'a Report,
+    },
+    End(End<'a>),
+}
+
+/// The first line. Of captures the inputs, the registry and the scope; of a running capture the interface.
+#[derive(Default, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+pub struct Begin<'a> {
+    pub schema: &'static str,
+    pub gapwatch: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_filter: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<&'a [Input]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<&'a RegistryNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'a ScopeNote>,
+}
+
+/// The last line. Of captures the totals and the number of findings; of a running capture what was lost.
+#[derive(Default, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+pub struct End<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totals: Option<&'a TotalsNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<&'a PolicyNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_kernel: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_interface: Option<u64>,
+    /// Why it ended, where nobody asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<&'a str>,
 }
 
 /// Writes a report.
@@ -35,10 +85,23 @@ enum Event<'a> {
 /// # Errors
 /// What the writer says.
 pub fn write(report: &Report, mut writer: impl Write) -> io::Result<()> {
-    let Report { gapwatch, inputs, registry, scope, totals, policy, findings, .. } = report;
-    json::write_line(&Event::Begin { schema: SCHEMA, gapwatch, inputs, registry, scope }, &mut writer)?;
-    for finding in findings {
+    let begin = Begin {
+        schema: SCHEMA,
+        gapwatch: report.gapwatch,
+        inputs: Some(&report.inputs),
+        registry: Some(&report.registry),
+        scope: Some(&report.scope),
+        ..Begin::default()
+    };
+    json::write_line(&Event::Begin(begin), &mut writer)?;
+    for finding in &report.findings {
         json::write_line(&Event::Finding { finding }, &mut writer)?;
     }
-    json::write_line(&Event::End { totals, policy: policy.as_ref(), findings: findings.len() }, &mut writer)
+    let end = End {
+        totals: Some(&report.totals),
+        policy: report.policy.as_ref(),
+        findings: Some(report.findings.len()),
+        ..End::default()
+    };
+    json::write_line(&Event::End(end), &mut writer)
 }

@@ -120,7 +120,7 @@ mod tests {
         for number in 1..=5u64 {
             let bytes = &[u8::try_from(number).expect("small"); 60];
             let at = FrameRef { input: 0, number };
-            let frame = Frame { time: Timestamp(number), link: LinkType(1), wire_len: 60, bytes, at };
+            let frame = Frame { time: Timestamp(number), link: LinkType(1), wire_len: 60, bytes, at, interface: 0 };
             files.write(&frame).expect("room");
         }
         files.flush().expect("room");

@@ -159,7 +159,7 @@ impl Bundle {
     fn traffic(&mut self, finding: &Finding, flow: &FlowNote) -> Vec<String> {
         let (source, destination) = (self.address(flow.client.address), self.address(flow.server.address));
         let network = if flow.client.address.is_ipv4() { "ipv4" } else { "ipv6" };
-        let mut protocols = vec![network.to_owned(), finding.transport.name().to_owned()];
+        let mut protocols = vec![network.to_owned(), flow.transport.name().to_owned()];
         protocols.extend(Some(finding.protocol.to_owned()).filter(|name| !name.is_empty()));
         let mut identifying = BTreeMap::from([
             ("src_ref", Value::from(source.clone())),
@@ -169,10 +169,12 @@ impl Bundle {
             ("protocols", protocols.into()),
         ]);
         if let (Some(first), Some(last)) = (flow.first_seen, flow.last_seen) {
-            identifying.insert("start", written(first).into());
-            identifying.insert("end", written(last).into());
+            // Identifiers are of the text, so it is the one that others would write as well: without zeros at its end.
+            identifying.insert("start", shortest(first).into());
+            identifying.insert("end", shortest(last).into());
         }
         let counts = json!({
+            "is_active": false,
             "src_byte_count": flow.to_server.bytes, "dst_byte_count": flow.to_client.bytes,
             "src_packets": flow.to_server.packets, "dst_packets": flow.to_client.packets,
         });
@@ -208,4 +210,10 @@ fn pattern(finding: &Finding) -> String {
 fn written(time: Timestamp) -> String {
     let text = time.to_string();
     format!("{}Z", text.get(..23).unwrap_or_default())
+}
+
+/// The same without zeros at the end of its fraction, and without the point where nothing is left.
+fn shortest(time: Timestamp) -> String {
+    let text = written(time);
+    format!("{}Z", text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.'))
 }

@@ -178,7 +178,11 @@ impl Page<'_> {
         if let Some(targets) = &finding.targets {
             writeln!(writer, "    ports touched: {}", crate::words::ranges(targets.ports.iter().copied()))?;
         }
-        writeln!(writer, "    Wireshark: {}", finding.wireshark)
+        writeln!(writer, "    Wireshark: {}", finding.wireshark)?;
+        match finding.wireshark_option {
+            Some(option) => writeln!(writer, "    Wireshark shows these calls when it is started with {option}"),
+            None => Ok(()),
+        }
     }
 
     /// When its connections began, over the whole capture: ` ▁▂█`.

@@ -80,8 +80,8 @@ pub(super) fn flows(report: &Report) -> Vec<(&Finding, &FlowNote)> {
     let key = |flow: &FlowNote| {
         (flow.first_seen, flow.client.address, flow.client.port, flow.server.address, flow.server.port)
     };
-    flows.sort_by_key(|(finding, flow)| (key(flow), finding.transport));
-    flows.dedup_by_key(|(finding, flow)| (key(flow), finding.transport));
+    flows.sort_by_key(|(_, flow)| (key(flow), flow.transport));
+    flows.dedup_by_key(|(_, flow)| (key(flow), flow.transport));
     flows
 }
 
@@ -91,12 +91,12 @@ fn line(finding: &Finding, flow: &FlowNote) -> Map<String, Value> {
     if let Some(first) = flow.first_seen {
         set("ts", seconds(first.0));
     }
-    set("uid", uid(finding, flow).into());
+    set("uid", uid(flow).into());
     set("id.orig_h", flow.client.address.to_string().into());
     set("id.orig_p", flow.client.port.into());
     set("id.resp_h", flow.server.address.to_string().into());
     set("id.resp_p", flow.server.port.into());
-    set("proto", finding.transport.name().into());
+    set("proto", flow.transport.name().into());
     let service = service(finding);
     if !service.is_empty() {
         set("service", service.into());
@@ -127,11 +127,11 @@ fn seconds(nanoseconds: u64) -> Value {
 }
 
 /// An identity as Zeek's look, the same for the same flow: `C` and 17 characters of a hash.
-fn uid(finding: &Finding, flow: &FlowNote) -> String {
+fn uid(flow: &FlowNote) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut number = u128::from_be_bytes(super::digest(&[
         &flow.community_id,
-        finding.transport.name(),
+        flow.transport.name(),
         &flow.first_seen.map(|time| time.to_string()).unwrap_or_default(),
     ]));
     let mut text = String::from("C");

@@ -40,6 +40,7 @@ const MAX_NAMED: usize = 8;
 
 /// What a scanner touched.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Targets {
     pub services: usize,
     pub addresses_total: usize,

@@ -58,6 +58,7 @@ impl Batch {
             wire_len: *wire_len,
             bytes: &self.bytes[range.clone()],
             at: *at,
+            interface: 0,
         })
     }
 
@@ -74,7 +75,7 @@ impl Batch {
 
     pub(crate) fn pour_into(&mut self, table: &mut FlowTable) {
         for (time, link, wire_len, at, range) in self.frames.drain(..) {
-            table.take(&Frame { time, link, wire_len, bytes: &self.bytes[range], at });
+            table.take(&Frame { time, link, wire_len, bytes: &self.bytes[range], at, interface: 0 });
         }
         self.bytes.clear();
     }

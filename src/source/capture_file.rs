@@ -79,9 +79,23 @@ pub(super) struct Account {
     first: Option<Timestamp>,
     latest: Timestamp,
     notes: BTreeMap<&'static str, u64>,
+    /// Of the frames that follow.
+    pub interface: u32,
+    /// Names of interfaces, in the order of the file, as far as they are kept.
+    interfaces: Vec<String>,
 }
 
+/// Interfaces whose names are kept, and characters of a name.
+const MAX_NAMES: usize = 1024;
+const MAX_NAME: usize = 256;
+
 impl Account {
+    pub fn name_interface(&mut self, name: &str) {
+        if self.interfaces.len() < MAX_NAMES {
+            self.interfaces.push(name.chars().take(MAX_NAME).collect());
+        }
+    }
+
     /// Gives a frame its number and counts what is odd about it.
     #[inline]
     pub fn frame<'a>(&mut self, time: Timestamp, link: LinkType, wire_len: u32, bytes: &'a [u8]) -> Frame<'a> {
@@ -89,7 +103,14 @@ impl Account {
         let odd = time < self.latest || self.first.is_none() || (wire_len as usize) < bytes.len() || !time.is_known();
         let wire_len = if odd { self.odd_frame(time, wire_len, bytes.len()) } else { wire_len };
         self.latest = self.latest.max(time);
-        Frame { time, link, wire_len, bytes, at: FrameRef { input: self.input, number: self.number } }
+        Frame {
+            time,
+            link,
+            wire_len,
+            bytes,
+            at: FrameRef { input: self.input, number: self.number },
+            interface: self.interface,
+        }
     }
 
     /// The first frame, and frames that contradict themselves or those before. Gives the length on the wire.
@@ -184,6 +205,8 @@ impl CaptureFile {
                 first: None,
                 latest: Timestamp::UNKNOWN,
                 notes: BTreeMap::new(),
+                interface: 0,
+                interfaces: Vec::new(),
             },
         };
         let layout = match kind {
@@ -228,6 +251,7 @@ impl CaptureFile {
             first: account.first,
             last: account.first.map(|_| account.latest),
             notes: account.notes,
+            interfaces: account.interfaces,
             kernel_filter: None,
             filter: None,
             sha256: None,

@@ -149,7 +149,7 @@ impl Live {
             let nanos = if nanoseconds { fraction } else { fraction * 1000 };
             let time = Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos));
             let at = FrameRef { input: 0, number: *number };
-            take(Frame { time, link, wire_len: packet.header.len, bytes: packet.data, at });
+            take(Frame { time, link, wire_len: packet.header.len, bytes: packet.data, at, interface: 0 });
         });
         match handed {
             Ok(0) => {}

@@ -58,6 +58,8 @@ impl Interface {
 pub(super) struct Layout {
     big_endian: bool,
     interfaces: Vec<Interface>,
+    /// Interfaces of sections that have ended.
+    before: usize,
 }
 
 impl Layout {
@@ -110,6 +112,7 @@ impl Layout {
     /// A new section: byte order and interfaces begin afresh.
     fn section(&mut self, tape: &mut Tape) -> Result<(), Fault> {
         self.big_endian = false;
+        self.before += self.interfaces.len();
         self.interfaces.clear();
         match self.word(tape, 8) {
             BYTE_ORDER => {}
@@ -149,6 +152,9 @@ impl Layout {
             resolution: resolution.unwrap_or(1_000_000),
             offset,
         };
+        let name = block.options.iter().find(|option| option.code == OptionCode::IfName);
+        let name = name.map(|option| String::from_utf8_lossy(&option.value).trim_end_matches('\0').to_owned());
+        tape.account.name_interface(&name.unwrap_or_default());
         if resolution.is_none() {
             tape.account.note("interfaces with an impossible clock, taken for microseconds", 1);
         }
@@ -214,6 +220,7 @@ impl Layout {
             Some(interface) => {
                 let time = ticks.map_or(Timestamp::UNKNOWN, |ticks| interface.time(ticks));
                 let Tape { blocks, account } = tape;
+                account.interface = u32::try_from(self.before + id).unwrap_or(u32::MAX);
                 sink(Record::Frame(account.frame(time, interface.link, wire_len, &blocks.bytes()[data])));
             }
         }

@@ -3,6 +3,7 @@
 use crate::port::Transport;
 use crate::signature::portmap::{Binding, PORTMAPPER, Question};
 use listeners::{Protocol, SocketState};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +19,7 @@ const MAX_ANSWER: usize = 65_507;
 const MAX_PROCESSES: usize = 64;
 
 /// A socket that waits for others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Held {
     pub transport: Transport,
     pub address: IpAddr,
@@ -41,7 +42,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 /// What is known of who holds a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Holder {
     Found,
@@ -51,7 +52,7 @@ pub enum Holder {
     Kernel,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Process {
     pub pid: u32,
     pub name: String,

@@ -91,6 +91,28 @@ pub fn udp_frame(from: (u8, u16), to: (u8, u16), payload: &[u8]) -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, host(from.0), host(to.0), 0, &udp(from.1, to.1, payload)))
 }
 
+/// A whole TCP conversation: handshake, a question, an answer, and the end, one frame a millisecond.
+#[must_use]
+pub fn conversation(client: (u8, u16), server: (u8, u16), question: &[u8], answer: &[u8]) -> Vec<Forged> {
+    let (mut asked, mut answered) = (1000, 5000);
+    let mut frames = Vec::new();
+    let mut send = |from_client: bool, flags: u8, payload: &[u8]| {
+        let (from, to, sequence) =
+            if from_client { (client, server, &mut asked) } else { (server, client, &mut answered) };
+        let time = 1_000_000_000_000_000_000 + u64::from(client.1) * 1_000_000_000 + frames.len() as u64 * 1_000_000;
+        frames.push(at(time, tcp_frame(from, to, *sequence, flags, payload)));
+        *sequence += payload.len() as u32 + u32::from(flags & (SYN | FIN) != 0);
+    };
+    send(true, SYN, b"");
+    send(false, SYN | ACK, b"");
+    send(true, ACK, b"");
+    send(true, PSH | ACK, question);
+    send(false, PSH | ACK, answer);
+    send(true, FIN | ACK, b"");
+    send(false, FIN | ACK, b"");
+    frames
+}
+
 /// An RPC call without credential.
 #[must_use]
 pub fn rpc_call(xid: u32, program: u32, version: u32, procedure: u32) -> Vec<u8> {

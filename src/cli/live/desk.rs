@@ -1,7 +1,7 @@
 //! The desk of `gapwatch live`: keeps the table, judges when it is time to, closes windows, and tells. Takes no packet from the
 //! kernel and handles no signal.
 
-use super::events::{Event, event, line_of};
+use super::events::{event, line_of};
 use super::keep::Keeper;
 use super::metrics::{By, Counters};
 use super::{LiveArgs, Message, Outside, TICK};
@@ -12,7 +12,8 @@ use crate::cli::{Status, command_line};
 use crate::finding::{Finding, Kind};
 use crate::judge::Options;
 use crate::output::html::Case;
-use crate::output::{json, ndjson, safe};
+use crate::output::ndjson::{self, Begin, End, Event};
+use crate::output::{json, safe};
 use crate::policy::Policy;
 use crate::port::Transport;
 use crate::registry::Registry;
@@ -178,9 +179,13 @@ impl<'a> Desk<'a> {
     ) -> anyhow::Result<()> {
         let ndjson = self.arguments.outputs.format == Format::Ndjson;
         if ndjson {
-            let gapwatch = env!("CARGO_PKG_VERSION");
-            let kernel_filter = self.kernel_filter;
-            event(&Event::Begin { schema: ndjson::SCHEMA, gapwatch, interface: watch.opened_as, kernel_filter })?;
+            event(&Event::Begin(Begin {
+                schema: ndjson::SCHEMA,
+                gapwatch: env!("CARGO_PKG_VERSION"),
+                interface: Some(watch.opened_as),
+                kernel_filter: Some(self.kernel_filter),
+                ..Begin::default()
+            }))?;
         }
         let mut opened = Instant::now();
         let (mut judged, mut cost, mut dirty) = (Instant::now(), Duration::ZERO, false);
@@ -256,9 +261,13 @@ impl<'a> Desk<'a> {
         }
         self.show(report, None)?;
         if ndjson {
-            let packets = self.packets(table, outside);
-            let (dropped_kernel, dropped_interface) = (outside.losses.kernel, outside.losses.interface);
-            event(&Event::End { packets, dropped_kernel, dropped_interface, problem: self.ended.as_deref() })?;
+            event(&Event::End(End {
+                packets: Some(self.packets(table, outside)),
+                dropped_kernel: Some(outside.losses.kernel),
+                dropped_interface: Some(outside.losses.interface),
+                problem: self.ended.as_deref(),
+                ..End::default()
+            }))?;
         }
         Ok(())
     }
@@ -337,6 +346,7 @@ impl<'a> Desk<'a> {
             kernel_filter: Some(self.kernel_filter),
             filter: Some(self.arguments.expression.join(" ")).filter(|filter| !filter.is_empty()),
             sha256: None,
+            interfaces: Vec::new(),
         };
         let options = Options {
             show_secrets: self.arguments.show_secrets,

@@ -3,8 +3,13 @@
   document.documentElement.classList.add("live");
   const list = document.getElementById("findings");
   const all = Array.from(list.querySelectorAll(".finding"));
-  // What is searched is read once: a page may have ten thousand findings.
-  const texts = all.map((finding) => finding.textContent.toLowerCase());
+  // What is searched is read once, and not before somebody searches: a page may have ten thousand findings.
+  let texts = null;
+  const has = (index, words) => {
+    if (words.length === 0) return true;
+    texts ??= all.map((finding) => finding.textContent.toLowerCase());
+    return words.every((word) => texts[index].includes(word));
+  };
   const search = document.getElementById("search");
   const sort = document.getElementById("sort");
   const shown = document.getElementById("shown");
@@ -14,8 +19,8 @@
     const classes = new Set(boxes.filter((box) => box.checked).map((box) => box.dataset.class));
     let count = 0;
     all.forEach((finding, index) => {
-      const fits = classes.has(finding.dataset.class) && wanted.every((word) => texts[index].includes(word));
-      finding.hidden = !fits;
+      const fits = classes.has(finding.dataset.class) && has(index, wanted);
+      if (finding.hidden === fits) finding.hidden = !fits;
       count += fits ? 1 : 0;
     });
     shown.textContent = `${count} of ${all.length} shown`;

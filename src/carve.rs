@@ -1,0 +1,321 @@
+//! From findings to their frames: reads captures again and copies the frames behind chosen findings, as they were, each with a
+//! comment that says why. Judges nothing.
+
+use crate::error::Error;
+use crate::finding::Kind;
+use crate::frame::{Frame, FrameRef, LinkType};
+use crate::output::pcapng::File;
+use crate::output::safe;
+use crate::packet::{self, Endpoint, FragmentKey};
+use crate::port::Transport;
+use crate::report::{Input, Status};
+use crate::source::capture_file::Record;
+use crate::source::{self, Options};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Datagrams of which later fragments are looked for.
+const MAX_DATAGRAMS: usize = 1 << 20;
+/// Findings that a frame's comment names; those of a frame are few.
+const MAX_NAMED: usize = 4;
+
+/// What carving needs of a report, as it lies in a file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Saved {
+    pub schema: String,
+    pub inputs: Vec<SavedInput>,
+    pub findings: Vec<SavedFinding>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedInput {
+    pub name: String,
+    pub sha256: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedFinding {
+    pub kind: Kind,
+    pub transport: Transport,
+    pub address: IpAddr,
+    pub port: Option<u16>,
+    pub server: Option<IpAddr>,
+    pub class: String,
+    pub confidence: String,
+    pub what: String,
+    pub evidence: Vec<SavedEvidence>,
+    pub flows: Vec<SavedFlow>,
+    pub flows_total: usize,
+    pub targets: Option<SavedTargets>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedEvidence {
+    pub by: String,
+    pub frames: Vec<SavedFrame>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct SavedFrame {
+    pub input: u32,
+    pub number: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedFlow {
+    pub transport: Transport,
+    pub client: SavedEnd,
+    pub server: SavedEnd,
+    pub community_id: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct SavedEnd {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedTargets {
+    pub ports: Vec<u16>,
+}
+
+impl SavedEnd {
+    fn endpoint(self) -> Endpoint {
+        Endpoint { address: self.address, port: self.port }
+    }
+}
+
+impl SavedFinding {
+    /// `10.0.0.5:817/tcp`; of a client what it talks to.
+    #[must_use]
+    pub fn service(&self) -> Option<(Transport, Endpoint)> {
+        let address = self.server.unwrap_or(self.address);
+        self.port.map(|port| (self.transport, Endpoint { address, port }))
+    }
+
+    fn who(&self) -> String {
+        match (self.kind, self.service()) {
+            (Kind::Client, Some((transport, end))) => format!("client {} of {end}/{transport}", self.address),
+            (_, Some((transport, end))) => format!("{end}/{transport}"),
+            _ => format!("scanner {}", self.address),
+        }
+    }
+}
+
+/// The frames of some findings, and how they are recognised.
+pub struct Wanted<'a> {
+    findings: Vec<&'a SavedFinding>,
+    services: HashMap<(Transport, Endpoint), Vec<usize>>,
+    scanners: HashMap<IpAddr, Vec<usize>>,
+    /// By both ends in their order: of clients, and of single flows that were asked for.
+    flows: HashMap<(Transport, [Endpoint; 2]), Vec<usize>>,
+    /// Reasons that name a frame.
+    reasons: HashMap<FrameRef, BTreeSet<&'a str>>,
+    /// Whether the scanner touched the port.
+    touched: Vec<HashSet<u16>>,
+}
+
+impl<'a> Wanted<'a> {
+    /// The frames of `findings`; of their flows only those of these Community IDs, where there are any. `input` gives the
+    /// place of a report's input among those that are read.
+    #[must_use]
+    pub fn new(findings: Vec<&'a SavedFinding>, community_ids: &[String], input: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut wanted = Wanted {
+            services: HashMap::new(),
+            scanners: HashMap::new(),
+            flows: HashMap::new(),
+            reasons: HashMap::new(),
+            touched: Vec::new(),
+            findings,
+        };
+        for (index, finding) in wanted.findings.iter().enumerate() {
+            let ports = finding.targets.iter().flat_map(|targets| targets.ports.iter().copied());
+            wanted.touched.push(ports.collect());
+            let all = community_ids.is_empty();
+            match (finding.kind, finding.service()) {
+                (Kind::Service, Some(service)) if all => wanted.services.entry(service).or_default().push(index),
+                // A scanner may also have real conversations with a port that it touched: told apart where its flows are listed.
+                (Kind::Scanner, _) if all && finding.flows_total > finding.flows.len() => {
+                    wanted.scanners.entry(finding.address).or_default().push(index)
+                }
+                _ => {
+                    for flow in finding.flows.iter().filter(|flow| all || community_ids.contains(&flow.community_id)) {
+                        let ends = ordered(flow.client.endpoint(), flow.server.endpoint());
+                        wanted.flows.entry((flow.transport, ends)).or_default().push(index);
+                    }
+                }
+            }
+            for reason in &finding.evidence {
+                for frame in &reason.frames {
+                    if let Some(input) = input(frame.input) {
+                        let at = FrameRef { input, number: frame.number };
+                        wanted.reasons.entry(at).or_default().insert(&reason.by);
+                    }
+                }
+            }
+        }
+        wanted
+    }
+
+    /// How many findings are looked for.
+    #[must_use]
+    pub fn findings(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Findings with more flows than their report lists, of which therefore not all are found.
+    #[must_use]
+    pub fn cut(&self) -> usize {
+        let by_flow = |finding: &&&SavedFinding| finding.kind == Kind::Client || self.services.is_empty();
+        self.findings.iter().filter(by_flow).filter(|finding| finding.flows_total > finding.flows.len()).count()
+    }
+
+    /// The findings that a packet belongs to.
+    fn of(&self, packet: &packet::Packet<'_>) -> Vec<usize> {
+        let ends = [packet.source, packet.destination];
+        let mut found = BTreeSet::new();
+        for (end, other) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+            found.extend(self.services.get(&(packet.transport, end)).into_iter().flatten());
+            for index in self.scanners.get(&end.address).into_iter().flatten() {
+                if self.touched[*index].contains(&other.port) {
+                    found.insert(index);
+                }
+            }
+        }
+        let flow = (packet.transport, ordered(ends[0], ends[1]));
+        found.extend(self.flows.get(&flow).into_iter().flatten());
+        found.into_iter().copied().collect()
+    }
+
+    fn comment(&self, found: &[usize], input: &str, at: FrameRef) -> String {
+        let named: Vec<String> = found
+            .iter()
+            .take(MAX_NAMED)
+            .filter_map(|index| self.findings.get(*index))
+            .map(|finding| format!("{} ({}) {}: {}", finding.class, finding.confidence, finding.who(), finding.what))
+            .collect();
+        let reasons = self.reasons.get(&at).map_or_else(String::new, |reasons| {
+            format!("; seen here: {}", reasons.iter().copied().collect::<Vec<_>>().join(", "))
+        });
+        let text = format!("gapwatch: {}{reasons}; frame {} of {input}", named.join(" | "), at.number);
+        safe::text(&text).into_owned()
+    }
+}
+
+/// What was copied.
+#[derive(Clone, Debug, Default)]
+pub struct Carved {
+    pub frames: u64,
+    pub bytes: u64,
+    pub inputs: Vec<Input>,
+    /// Inputs that gave nothing at all.
+    pub unread: Vec<String>,
+    /// Whether there were more datagrams in fragments than can be followed.
+    pub fragments_beyond_bound: bool,
+}
+
+/// Reads the captures twice: once for the datagrams whose later fragments have no ports, and once to copy.
+///
+/// # Errors
+/// The output cannot be written. What is wrong with an input is told in [`Carved`].
+pub fn carve(files: &[PathBuf], wanted: &Wanted<'_>, writer: impl Write) -> io::Result<Carved> {
+    let mut carved = Carved::default();
+    let mut datagrams: HashMap<FragmentKey, Vec<usize>> = HashMap::new();
+    for (index, path) in files.iter().enumerate() {
+        let seen = read(path, index, |frame| {
+            let Ok(packet) = packet::decode(frame) else { return };
+            let Some(key) = packet.fragment else { return };
+            let found = wanted.of(&packet);
+            if found.is_empty() {
+                return;
+            }
+            if datagrams.len() < MAX_DATAGRAMS || datagrams.contains_key(&key) {
+                datagrams.insert(key, found);
+            } else {
+                carved.fragments_beyond_bound = true;
+            }
+        });
+        match seen {
+            Ok(input) => carved.inputs.push(input),
+            Err(error) => {
+                carved.unread.push(error.to_string());
+                carved.inputs.push(Input::unreadable(path.display().to_string(), &error));
+            }
+        }
+    }
+    let mut file = File::begin(writer)?;
+    let mut interfaces: BTreeMap<(usize, u32, LinkType), u32> = BTreeMap::new();
+    for (index, path) in files.iter().enumerate() {
+        let input = &carved.inputs[index];
+        if input.status == Status::Unreadable {
+            continue;
+        }
+        let (mut frames, mut bytes, mut result) = (0, 0, Ok(()));
+        let read_again = read(path, index, |frame| {
+            if result.is_err() {
+                return;
+            }
+            let found = match packet::decode(frame) {
+                Ok(packet) => wanted.of(&packet),
+                Err(_) => match packet::later_fragment(frame) {
+                    Some((key, _)) => datagrams.get(&key).cloned().unwrap_or_default(),
+                    None => return,
+                },
+            };
+            if found.is_empty() {
+                return;
+            }
+            let mut copy = || -> io::Result<()> {
+                let key = (index, frame.interface, frame.link);
+                let number = match interfaces.get(&key) {
+                    Some(number) => *number,
+                    None => {
+                        let name = input.interfaces.get(frame.interface as usize).map_or("", String::as_str);
+                        let number = file.interface(frame.link, name, &safe::text(&input.name))?;
+                        interfaces.insert(key, number);
+                        number
+                    }
+                };
+                file.frame(number, frame, &wanted.comment(&found, &input.name, frame.at))
+            };
+            result = copy();
+            frames += 1;
+            bytes += frame.bytes.len() as u64;
+        });
+        result?;
+        carved.frames += frames;
+        carved.bytes += bytes;
+        if let Err(error) = read_again {
+            carved.unread.push(error.to_string());
+        }
+    }
+    file.finish()?;
+    Ok(carved)
+}
+
+fn read(path: &std::path::Path, index: usize, mut take: impl FnMut(&Frame<'_>)) -> Result<Input, Error> {
+    let options = Options { input: u32::try_from(index).unwrap_or(u32::MAX), ..Options::default() };
+    let capture = source::open(path, &options)?;
+    Ok(capture.read(|record| {
+        if let Record::Frame(frame) = record {
+            take(&frame);
+        }
+    }))
+}
+
+fn ordered(a: Endpoint, b: Endpoint) -> [Endpoint; 2] {
+    if a <= b { [a, b] } else { [b, a] }
+}
+
+/// Reads `10.0.0.5:817/tcp` or `[fe80::1]:817/udp`.
+#[must_use]
+pub fn parse_service(text: &str) -> Option<(Transport, Endpoint)> {
+    let (end, transport) = text.rsplit_once('/')?;
+    let transport = Transport::ALL.into_iter().find(|known| known.name() == transport)?;
+    let end: SocketAddr = end.parse().ok()?;
+    Some((transport, Endpoint { address: end.ip(), port: end.port() }))
+}

@@ -1,0 +1,216 @@
+//! `gapwatch carve`: the frames behind findings, copied as they were, with a comment each.
+
+use super::outputs::FailOn;
+use super::ports::PortArgs;
+use super::site::Site;
+use super::{Common, Status};
+use crate::carve::{self, Saved, SavedFinding, Wanted};
+use crate::judge::Options;
+use crate::output::safe;
+use crate::packet::Endpoint;
+use crate::port::Transport;
+use crate::report::{SCHEMA, Status as InputStatus, report_with};
+use crate::scan::{self, Scan};
+use crate::signature::pattern;
+use crate::source::{self, BytesRead};
+use crate::table::MAX_FLOWS;
+use crate::words::{count, count_u64};
+use anyhow::{Context as _, bail};
+use clap::Args;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  gapwatch carve incident.pcap -w suspicious.pcapng --class suspicious
+  gapwatch carve /captures -w shell.pcapng --service 10.9.0.2:1005/tcp
+  gapwatch carve --from case.json -w first.pcapng --finding 1     the inputs that the report names
+  gapwatch carve incident.pcap -w flow.pcapng --flow 1:KzA4JWgFynELA8vZAHgMK6HK9a0=
+
+Without a choice, the frames of all findings. Comments say verdict, reasons, and where each frame was.";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Carve {
+    /// Captures, or folders of them; with --from the inputs of the report, where none is named
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// The pcapng file to write
+    #[arg(short, long, value_name = "FILE")]
+    write: PathBuf,
+    /// A saved JSON report: nothing is judged again
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["policy", "signatures", "baseline", "ports", "include_reserved"])]
+    from: Option<PathBuf>,
+    /// Findings of this class
+    #[arg(long, value_enum, value_name = "CLASS")]
+    class: Option<FailOn>,
+    /// Findings of this service: 10.0.0.5:817/tcp. Repeatable
+    #[arg(long, value_name = "ADDRESS:PORT/TRANSPORT", value_parser = service)]
+    service: Vec<(Transport, Endpoint)>,
+    /// The finding of this place in the report, from 1. Repeatable
+    #[arg(long, value_name = "N")]
+    finding: Vec<NonZero<usize>>,
+    /// The flow of this Community ID. Repeatable
+    #[arg(long, value_name = "COMMUNITY-ID")]
+    flow: Vec<String>,
+    #[command(flatten)]
+    ports: PortArgs,
+    /// No messages on stderr
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    site: Site,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn service(text: &str) -> Result<(Transport, Endpoint), String> {
+    carve::parse_service(text)
+        .ok_or_else(|| format!("“{text}” is no service; say 10.0.0.5:817/tcp or [fe80::1]:817/udp"))
+}
+
+impl Carve {
+    pub fn run(self) -> anyhow::Result<Status> {
+        let (saved, files) = match &self.from {
+            Some(path) => self.saved(path)?,
+            None => self.judged()?,
+        };
+        if files.iter().any(|file| file.as_os_str() == "-") {
+            bail!(
+                "carving reads its inputs more than once, and standard input can be read once: save it to a file first"
+            );
+        }
+        let same = |file: &&PathBuf| {
+            fs::canonicalize(file).ok().zip(fs::canonicalize(&self.write).ok()).is_some_and(|(a, b)| a == b)
+        };
+        if let Some(input) = files.iter().find(same) {
+            bail!("{}: is an input; the frames would be written over it", input.display());
+        }
+        let chosen = self.choose(&saved)?;
+        let place = |input: u32| {
+            let name = &saved.inputs.get(input as usize)?.name;
+            let is_it =
+                |file: &PathBuf| file.display().to_string() == *name || file.file_name() == Path::new(name).file_name();
+            files.iter().position(is_it).and_then(|place| u32::try_from(place).ok())
+        };
+        let wanted = Wanted::new(chosen, &self.flow, place);
+        let file = File::create(&self.write).with_context(|| format!("{}: cannot be written", self.write.display()))?;
+        let carved = carve::carve(&files, &wanted, BufWriter::with_capacity(1 << 20, file))
+            .with_context(|| format!("{}: cannot be written", self.write.display()))?;
+        let mut partial = !carved.unread.is_empty() || carved.fragments_beyond_bound || wanted.cut() > 0;
+        for input in carved.inputs.iter().filter(|input| input.status != InputStatus::Complete) {
+            partial = true;
+            say(&format!("{}: {}", input.name, input.problem.as_deref().unwrap_or(input.status.name())));
+        }
+        if carved.fragments_beyond_bound {
+            say("there were more datagrams in fragments than can be followed; later fragments of some are missing");
+        }
+        if wanted.cut() > 0 {
+            say(&format!(
+                "{} have more flows than the report lists; those are missing",
+                count(wanted.cut(), "finding")
+            ));
+        }
+        if !self.quiet {
+            let findings = count(wanted.findings(), "finding");
+            say(&format!("{} of {findings} in {}", count_u64(carved.frames, "frame"), self.write.display()));
+        }
+        Ok(if carved.inputs.iter().all(|input| input.status == InputStatus::Unreadable) {
+            Status::NoInput
+        } else if partial {
+            Status::Partial
+        } else {
+            Status::Done
+        })
+    }
+
+    /// The findings of a saved report, and its inputs where none was named.
+    fn saved(&self, path: &Path) -> anyhow::Result<(Saved, Vec<PathBuf>)> {
+        let named = || format!("report {}", path.display());
+        let text = fs::read(path).with_context(named)?;
+        let saved: Saved =
+            serde_json::from_slice(&text).context("not a JSON report of gapwatch's").with_context(named)?;
+        if saved.schema != SCHEMA {
+            bail!("report {}: of schema “{}”; this program reads {SCHEMA}", path.display(), saved.schema);
+        }
+        let files = if self.inputs.is_empty() {
+            saved.inputs.iter().map(|input| PathBuf::from(&input.name)).collect()
+        } else {
+            scan::find(&self.inputs).files
+        };
+        for (input, file) in saved.inputs.iter().zip(&files).filter(|_| self.inputs.is_empty()) {
+            let changed = input.sha256.is_some() && input.sha256 != source::sha256(file);
+            if changed {
+                bail!("{}: is not the file that the report is about (its SHA-256 is another)", file.display());
+            }
+        }
+        Ok((saved, files))
+    }
+
+    /// The findings of captures that are read and judged now.
+    fn judged(&self) -> anyhow::Result<(Saved, Vec<PathBuf>)> {
+        if self.inputs.is_empty() {
+            bail!("no input: name captures or folders, or a report with --from");
+        }
+        let registry = self.common.registry()?;
+        let catalogue = self.site.catalogue()?;
+        let policy = self.site.policy(catalogue.as_ref())?;
+        let found = scan::find(&self.inputs);
+        let files = found.files.clone();
+        if files.iter().any(|file| file.as_os_str() == "-") {
+            return Ok((Saved { schema: SCHEMA.to_owned(), inputs: Vec::new(), findings: Vec::new() }, files));
+        }
+        let scan = Scan {
+            scope: self.ports.scope(&registry),
+            max_flows: MAX_FLOWS,
+            threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+            fast_lane: true,
+            bytes_read: BytesRead::default(),
+        };
+        let scanned = scan.run(found);
+        let options = Options {
+            catalogue: catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
+            policy: policy.as_ref().map(|(_, policy)| policy),
+            ..Options::default()
+        };
+        let report = report_with(&scanned.table, scanned.inputs, &registry, options);
+        // By way of what is saved: carving from a report and carving at once are the same.
+        let saved = serde_json::from_value(serde_json::to_value(&report)?)?;
+        Ok((saved, files))
+    }
+
+    fn choose<'a>(&self, saved: &'a Saved) -> anyhow::Result<Vec<&'a SavedFinding>> {
+        if let Some(missing) = self.finding.iter().find(|place| place.get() > saved.findings.len()) {
+            bail!("there is no finding {missing}: the report has {}", saved.findings.len());
+        }
+        for id in &self.flow {
+            if !saved.findings.iter().any(|finding| finding.flows.iter().any(|flow| flow.community_id == *id)) {
+                bail!("no finding has a flow with the Community ID “{id}”");
+            }
+        }
+        for (transport, end) in &self.service {
+            if !saved.findings.iter().any(|finding| finding.service() == Some((*transport, *end))) {
+                bail!("no finding is about {end}/{transport}");
+            }
+        }
+        let fits = |place: usize, finding: &SavedFinding| {
+            self.class.is_none_or(|class| class.class().name() == finding.class)
+                && (self.service.is_empty() || finding.service().is_some_and(|service| self.service.contains(&service)))
+                && (self.finding.is_empty() || self.finding.iter().any(|wanted| wanted.get() == place + 1))
+                && (self.flow.is_empty() || finding.flows.iter().any(|flow| self.flow.contains(&flow.community_id)))
+        };
+        Ok(saved
+            .findings
+            .iter()
+            .enumerate()
+            .filter(|(place, finding)| fits(*place, finding))
+            .map(|(_, finding)| finding)
+            .collect())
+    }
+}
+
+fn say(text: &str) {
+    eprintln!("gapwatch: {}", safe::text(text));
+}
