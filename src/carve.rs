@@ -12,6 +12,7 @@ use crate::report::{Input, Status};
 use crate::source::capture_file::Record;
 use crate::source::{self, Options};
 use serde::Deserialize;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -140,7 +141,7 @@ impl<'a> Wanted<'a> {
                 (Kind::Service, Some(service)) if all => wanted.services.entry(service).or_default().push(index),
                 // A scanner may also have real conversations with a port that it touched: told apart where its flows are listed.
                 (Kind::Scanner, _) if all && finding.flows_total > finding.flows.len() => {
-                    wanted.scanners.entry(finding.address).or_default().push(index)
+                    wanted.scanners.entry(finding.address).or_default().push(index);
                 }
                 _ => {
                     for flow in finding.flows.iter().filter(|flow| all || community_ids.contains(&flow.community_id)) {
@@ -210,7 +211,6 @@ impl<'a> Wanted<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Carved {
     pub frames: u64,
-    pub bytes: u64,
     pub inputs: Vec<Input>,
     /// Inputs that gave nothing at all.
     pub unread: Vec<String>,
@@ -247,18 +247,14 @@ pub fn carve(files: &[PathBuf], wanted: &Wanted<'_>, writer: impl Write) -> io::
             }
         }
     }
-    let mut file = File::begin(writer)?;
-    let mut interfaces: BTreeMap<(usize, u32, LinkType), u32> = BTreeMap::new();
+    let mut copier = Copier { file: File::begin(writer)?, interfaces: BTreeMap::new() };
     for (index, path) in files.iter().enumerate() {
         let input = &carved.inputs[index];
         if input.status == Status::Unreadable {
             continue;
         }
-        let (mut frames, mut bytes, mut result) = (0, 0, Ok(()));
+        let (mut frames, mut result) = (0, Ok(()));
         let read_again = read(path, index, |frame| {
-            if result.is_err() {
-                return;
-            }
             let found = match packet::decode(frame) {
                 Ok(packet) => wanted.of(&packet),
                 Err(_) => match packet::later_fragment(frame) {
@@ -266,35 +262,38 @@ pub fn carve(files: &[PathBuf], wanted: &Wanted<'_>, writer: impl Write) -> io::
                     None => return,
                 },
             };
-            if found.is_empty() {
-                return;
+            if !found.is_empty() && result.is_ok() {
+                result = copier.copy(index, input, frame, &wanted.comment(&found, &input.name, frame.at));
+                frames += 1;
             }
-            let mut copy = || -> io::Result<()> {
-                let key = (index, frame.interface, frame.link);
-                let number = match interfaces.get(&key) {
-                    Some(number) => *number,
-                    None => {
-                        let name = input.interfaces.get(frame.interface as usize).map_or("", String::as_str);
-                        let number = file.interface(frame.link, name, &safe::text(&input.name))?;
-                        interfaces.insert(key, number);
-                        number
-                    }
-                };
-                file.frame(number, frame, &wanted.comment(&found, &input.name, frame.at))
-            };
-            result = copy();
-            frames += 1;
-            bytes += frame.bytes.len() as u64;
         });
         result?;
         carved.frames += frames;
-        carved.bytes += bytes;
         if let Err(error) = read_again {
             carved.unread.push(error.to_string());
         }
     }
-    file.finish()?;
+    copier.file.finish()?;
     Ok(carved)
+}
+
+/// The output, with the interfaces that it has so far: by input, their place there, and link type.
+struct Copier<W> {
+    file: File<W>,
+    interfaces: BTreeMap<(usize, u32, LinkType), u32>,
+}
+
+impl<W: Write> Copier<W> {
+    fn copy(&mut self, index: usize, input: &Input, frame: &Frame<'_>, comment: &str) -> io::Result<()> {
+        let number = match self.interfaces.entry((index, frame.interface, frame.link)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let name = input.interfaces.get(frame.interface as usize).map_or("", String::as_str);
+                *new.insert(self.file.interface(frame.link, &safe::text(name), &safe::text(&input.name))?)
+            }
+        };
+        self.file.frame(number, frame, comment)
+    }
 }
 
 fn read(path: &std::path::Path, index: usize, mut take: impl FnMut(&Frame<'_>)) -> Result<Input, Error> {

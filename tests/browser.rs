@@ -1,4 +1,4 @@
-//! The HTML report in a real browser: Chromium, without a window, driven over WebDriver (<https://www.w3.org/TR/webdriver2/>).
+//! The HTML report in a real browser: Chromium, without a window, driven over `WebDriver` (<https://www.w3.org/TR/webdriver2/>).
 //! Says so where chromedriver is missing, and fails there when CI is set: no test is skipped unseen.
 
 mod forge;
@@ -49,7 +49,8 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         } } });
         let answer = browser.post("/session", &capabilities);
-        browser.session = answer["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {answer}")).to_owned();
+        let session = answer["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {answer}"));
+        session.clone_into(&mut browser.session);
         Some(browser)
     }
 
@@ -100,7 +101,7 @@ impl Browser {
     }
 
     /// A command of the browser's own protocol.
-    fn tell(&self, command: &str, parameters: Value) {
+    fn tell(&self, command: &str, parameters: &Value) {
         let body = json!({ "cmd": command, "params": parameters });
         let answer = self.post(&format!("/session/{}/goog/cdp/execute", self.session), &body);
         assert!(answer["error"].is_null(), "{command}: {answer}");
@@ -206,13 +207,13 @@ fn a_narrow_page_does_not_scroll_sideways_and_works_without_its_script() {
     let path = page(&world, &captures);
     browser.tell(
         "Emulation.setDeviceMetricsOverride",
-        json!({ "width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
+        &json!({ "width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": false }),
     );
     browser.open(&path);
     let width = browser.run("document.querySelectorAll('details').forEach(d => { d.open = true }); return [innerWidth, document.documentElement.scrollWidth]");
     assert!(width[0] == 400 && width[1].as_u64() <= Some(400), "{width}");
     // Without the script everything is there but for the controls, which would do nothing.
-    browser.tell("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    browser.tell("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
     browser.open(&path);
     let found = browser.run("return [document.querySelectorAll('.finding').length, document.documentElement.className, getComputedStyle(document.querySelector('.controls')).display]");
     let text = fs::read_to_string(&path).expect("readable");

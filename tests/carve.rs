@@ -8,16 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use world::{World, fixture, json, status, stderr};
-
-fn captures() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let names = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("readable").file_name());
-    let mut names: Vec<String> = names.map(|name| name.into_string().expect("plain names")).collect();
-    names.retain(|name| name.ends_with(".pcap"));
-    names.sort();
-    names
-}
+use world::{World, captures, fixture, json, status, stderr};
 
 /// Bytes and times of all frames, as libpcap reads them.
 #[cfg(feature = "live")]
@@ -123,7 +114,7 @@ fn interfaces_and_link_types_stay_apart() {
         let raw = number % 2 == 1;
         let (interface, ticks, bytes) =
             if raw { (1, frame.time + 1, &frame.bytes[14..]) } else { (0, frame.time / 1000, &frame.bytes[..]) };
-        file.extend(writer.packet(interface, ticks, bytes, bytes.len() as u32));
+        file.extend(writer.packet(interface, ticks, bytes, u32::try_from(bytes.len()).expect("short")));
     }
     world.write("two.pcapng", &file);
     let output = world.run(&["carve", "two.pcapng", "-w", "out.pcapng"]);

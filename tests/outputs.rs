@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use world::{World, fixture, json, status, stderr, stdout};
+use world::{World, captures, fixture, json, status, stderr, stdout};
 
 /// The files that one run writes, one of each output.
 const FILES: [&str; 10] = [
@@ -40,14 +40,6 @@ fn golden(name: &str) -> PathBuf {
 
 fn bless() -> bool {
     std::env::var_os("GAPWATCH_BLESS").is_some()
-}
-
-fn captures() -> Vec<String> {
-    let entries = fs::read_dir(root().join("fixtures")).expect("the folder is there");
-    let names = entries.map(|entry| entry.expect("readable").file_name().into_string().expect("plain names"));
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".pcap") || name.ends_with(".pcapng")).collect();
-    names.sort();
-    names
 }
 
 /// Every output of some captures, by file name.

@@ -28,7 +28,7 @@ fn is_kept(name: &str, found: &str) {
 fn help_is_as_kept_and_has_examples() {
     let world = World::new();
     let mut all = String::new();
-    for verb in [&["--help"][..]].into_iter().chain(VERBS.iter().map(|verb| std::slice::from_ref(verb))) {
+    for verb in [&["--help"][..]].into_iter().chain(VERBS.iter().map(std::slice::from_ref)) {
         let arguments: Vec<&str> = verb.iter().copied().chain((verb != ["--help"]).then_some("--help")).collect();
         let output = world.run(&arguments);
         assert_eq!(status(&output), 0, "{verb:?}: {}", stderr(&output));

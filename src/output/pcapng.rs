@@ -63,11 +63,13 @@ impl<W: Write> File<W> {
     /// What the writer says.
     pub fn frame(&mut self, interface: u32, frame: &Frame<'_>, comment: &str) -> io::Result<()> {
         let captured = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
-        let (high, low) = (frame.time.0 >> 32, frame.time.0 & 0xffff_ffff);
         let mut body = Vec::with_capacity(frame.bytes.len() + comment.len() + 40);
-        for word in [interface, high as u32, low as u32, captured, frame.wire_len] {
-            body.extend(word.to_le_bytes());
-        }
+        body.extend(interface.to_le_bytes());
+        // The upper half of the time first, each half in the file's own order.
+        body.extend(u32::try_from(frame.time.0 >> 32).unwrap_or(0).to_le_bytes());
+        body.extend(&frame.time.0.to_le_bytes()[..4]);
+        body.extend(captured.to_le_bytes());
+        body.extend(frame.wire_len.to_le_bytes());
         body.extend(frame.bytes);
         pad(&mut body);
         option(&mut body, COMMENT, comment.as_bytes());

@@ -36,6 +36,19 @@ impl World {
     }
 }
 
+/// The names of all captures among the fixtures.
+pub fn captures() -> Vec<String> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")).expect("the folder is there");
+    let mut names = Vec::new();
+    for path in entries.map(|entry| entry.expect("readable").path()) {
+        if path.extension().is_some_and(|suffix| suffix == "pcap" || suffix == "pcapng") {
+            names.push(path.file_name().and_then(|name| name.to_str()).expect("plain names").to_owned());
+        }
+    }
+    names.sort();
+    names
+}
+
 pub fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).expect("the fixture is there")
 }
