@@ -2,9 +2,11 @@
 //! Makes no report.
 
 use crate::class::Class;
+use crate::finding::Finding;
 use crate::output::html::{self, Case};
 use crate::output::{csv, ecs, eve, json, ndjson, stix, table, zeek};
 use crate::report::Report;
+use crate::words::count;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use std::fs::{self, File};
@@ -171,6 +173,19 @@ impl Outputs {
         writer: &mut impl Write,
     ) -> io::Result<()> {
         self.write(report, case, self.format, color, writer)
+    }
+
+    /// What outputs of one line a flow leave out, because a finding lists so many flows and no more; `None` where nothing is.
+    pub fn left_out(&self, report: &Report) -> Option<String> {
+        let formats = self.output.iter().filter_map(|path| format_of(path).ok()).chain([self.format]);
+        let by_flow = |format| matches!(format, Format::Zeek | Format::ZeekJson | Format::Eve);
+        let missing = |finding: &Finding| finding.flows_total - finding.flows.len();
+        let cut: Vec<usize> = report.findings.iter().map(missing).filter(|missing| *missing > 0).collect();
+        if cut.is_empty() || !formats.into_iter().any(by_flow) {
+            return None;
+        }
+        let (flows, findings) = (count(cut.iter().sum(), "flow"), count(cut.len(), "finding"));
+        Some(format!("{flows} of {findings} are not in the output: a finding lists the first 1,024"))
     }
 
     /// Whether any of the outputs shows what only a second reading of the inputs tells.

@@ -127,6 +127,9 @@ impl Read {
         for error in &unwritten {
             eprintln!("gapwatch: {}", safe::text(&format!("{error:#}")));
         }
+        if let (Some(left_out), false) = (self.outputs.left_out(&report), self.quiet) {
+            eprintln!("gapwatch: {left_out}");
+        }
         if nothing_read {
             return Ok(Status::NoInput);
         }

@@ -280,6 +280,9 @@ impl<'a> Desk<'a> {
             Some(_) => outputs.write_marked(report, case, &mark()),
             None => outputs.write_files(report, case, std::mem::take(&mut self.files)),
         };
+        if let (Some(left_out), false) = (outputs.left_out(report), self.arguments.quiet) {
+            say(bar, &left_out);
+        }
         for error in errors {
             say(bar, &format!("{error:#}"));
             self.outcome.partial = true;
