@@ -44,6 +44,7 @@ pub struct SavedFinding {
     pub address: IpAddr,
     pub port: Option<u16>,
     pub server: Option<IpAddr>,
+    pub tunnel: Option<SavedTunnel>,
     pub class: String,
     pub confidence: String,
     pub what: String,
@@ -51,6 +52,12 @@ pub struct SavedFinding {
     pub flows: Vec<SavedFlow>,
     pub flows_total: usize,
     pub targets: Option<SavedTargets>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedTunnel {
+    pub kind: String,
+    pub network: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -118,6 +125,7 @@ pub struct Wanted<'a> {
     reasons: HashMap<FrameRef, BTreeSet<&'a str>>,
     /// Whether the scanner touched the port.
     touched: Vec<HashSet<u16>>,
+    cut: usize,
 }
 
 impl<'a> Wanted<'a> {
@@ -131,6 +139,7 @@ impl<'a> Wanted<'a> {
             flows: HashMap::new(),
             reasons: HashMap::new(),
             touched: Vec::new(),
+            cut: 0,
             findings,
         };
         for (index, finding) in wanted.findings.iter().enumerate() {
@@ -144,6 +153,7 @@ impl<'a> Wanted<'a> {
                     wanted.scanners.entry(finding.address).or_default().push(index);
                 }
                 _ => {
+                    wanted.cut += usize::from(all && finding.flows_total > finding.flows.len());
                     for flow in finding.flows.iter().filter(|flow| all || community_ids.contains(&flow.community_id)) {
                         let ends = ordered(flow.client.endpoint(), flow.server.endpoint());
                         wanted.flows.entry((flow.transport, ends)).or_default().push(index);
@@ -168,11 +178,10 @@ impl<'a> Wanted<'a> {
         self.findings.len()
     }
 
-    /// Findings with more flows than their report lists, of which therefore not all are found.
+    /// Findings of which not all flows are found, because they are looked for one by one and the report does not list all.
     #[must_use]
     pub fn cut(&self) -> usize {
-        let by_flow = |finding: &&&SavedFinding| finding.kind == Kind::Client || self.services.is_empty();
-        self.findings.iter().filter(by_flow).filter(|finding| finding.flows_total > finding.flows.len()).count()
+        self.cut
     }
 
     /// The findings that a packet belongs to.
@@ -189,7 +198,14 @@ impl<'a> Wanted<'a> {
         }
         let flow = (packet.transport, ordered(ends[0], ends[1]));
         found.extend(self.flows.get(&flow).into_iter().flatten());
-        found.into_iter().copied().collect()
+        // The same addresses in another tunnel are other hosts; a scanner is one wherever it scans.
+        let through = packet.tunnel.map(|tunnel| (tunnel.kind.name(), tunnel.network));
+        let same_tunnel = |index: &usize| {
+            let finding = self.findings[*index];
+            let of = finding.tunnel.as_ref().map(|tunnel| (tunnel.kind.as_str(), tunnel.network));
+            finding.kind == Kind::Scanner || of == through
+        };
+        found.into_iter().copied().filter(same_tunnel).collect()
     }
 
     fn comment(&self, found: &[usize], input: &str, at: FrameRef) -> String {
@@ -218,11 +234,16 @@ pub struct Carved {
     pub fragments_beyond_bound: bool,
 }
 
-/// Reads the captures twice: once for the datagrams whose later fragments have no ports, and once to copy.
+/// Reads the captures twice: once for the datagrams whose later fragments have no ports, and once to copy. The output is opened
+/// in between, and not at all where nothing could be read.
 ///
 /// # Errors
 /// The output cannot be written. What is wrong with an input is told in [`Carved`].
-pub fn carve(files: &[PathBuf], wanted: &Wanted<'_>, writer: impl Write) -> io::Result<Carved> {
+pub fn carve<W: Write>(
+    files: &[PathBuf],
+    wanted: &Wanted<'_>,
+    open: impl FnOnce() -> io::Result<W>,
+) -> io::Result<Carved> {
     let mut carved = Carved::default();
     let mut datagrams: HashMap<FragmentKey, Vec<usize>> = HashMap::new();
     for (index, path) in files.iter().enumerate() {
@@ -247,7 +268,10 @@ pub fn carve(files: &[PathBuf], wanted: &Wanted<'_>, writer: impl Write) -> io::
             }
         }
     }
-    let mut copier = Copier { file: File::begin(writer)?, interfaces: BTreeMap::new() };
+    if carved.inputs.iter().all(|input| input.status == Status::Unreadable) {
+        return Ok(carved);
+    }
+    let mut copier = Copier { file: File::begin(open()?)?, interfaces: BTreeMap::new() };
     for (index, path) in files.iter().enumerate() {
         let input = &carved.inputs[index];
         if input.status == Status::Unreadable {

@@ -313,6 +313,24 @@ impl<'a> Conversation<'a> {
         traffic.texture.as_deref()
     }
 
+    /// The frames that are remembered of it: where it begins and ends, and where anything was seen.
+    pub fn frames(&self) -> impl Iterator<Item = FrameRef> + '_ {
+        let sides = [&self.from_client, &self.from_server];
+        let seen = self.seen.iter().filter_map(|seen| seen.first);
+        let ends = sides.into_iter().flat_map(|side| [side.first, side.last, side.first_payload]).flatten();
+        let textures = sides.into_iter().filter_map(|side| side.texture.as_ref()).map(|texture| texture.first);
+        let calls = sides.into_iter().filter_map(|side| side.remote_calls.as_deref());
+        let calls = calls.flat_map(|calls| {
+            let sightings = calls.procedures.iter().map(|(_, seen)| seen);
+            let sightings = sightings.chain(calls.outcomes.iter().map(|(_, seen)| seen));
+            let sightings = sightings.chain(calls.credentials.iter().map(|(_, seen)| seen));
+            let sightings = sightings.chain(calls.details.iter().map(|(_, seen)| seen)).filter_map(|seen| seen.first);
+            let messages = calls.calls.iter().map(|(_, call)| call.first);
+            sightings.chain(messages).chain(calls.replies.iter().map(|(_, reply)| reply.first))
+        });
+        seen.chain(ends).chain(textures).chain(calls).map(|stamp| stamp.at)
+    }
+
     /// By time, then by key: the same on every run.
     #[must_use]
     pub fn order(&self) -> (Option<Stamp>, FlowKey) {

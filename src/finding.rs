@@ -180,8 +180,9 @@ pub(crate) fn finding(
     around: Around,
 ) -> Finding {
     let clients: BTreeSet<IpAddr> = conversations.iter().map(|flow| flow.asker().address).collect();
-    let flows: Vec<FlowNote> =
-        conversations.iter().take(MAX_LISTED).map(|flow| flow::flow_note(flow, around.community_id_seed)).collect();
+    let named = flow::Named::by(&verdict.evidence);
+    let listed = conversations.iter().take(MAX_LISTED);
+    let flows: Vec<FlowNote> = listed.map(|flow| flow::flow_note(flow, &named, around.community_id_seed)).collect();
     let programs = rpc::by_program(calls).into_iter().map(|(number, version, procedures, times)| RpcProgram {
         program: number,
         name: program::name(number, version).into_owned(),

@@ -140,6 +140,9 @@ impl Read for Counted {
 #[must_use]
 pub fn sha256(path: &Path) -> Option<String> {
     use sha2::{Digest, Sha256};
+    if path.as_os_str() == "-" {
+        return None;
+    }
     let mut file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|data| data.is_file()))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -148,20 +148,33 @@ fn what_cannot_be_carved_is_said() {
         );
     };
     says(&[], (2, "no input"));
-    says(&["-"], (2, "standard input can be read once"));
+    says(&["-"], (2, "carving reads its inputs more than once"));
+    says(&["/dev/null"], (2, "carving reads its inputs more than once"));
     says(&["shell.pcap", "--service", "10.9.0.2:1006/tcp"], (2, "no finding is about 10.9.0.2:1006/tcp"));
     says(&["shell.pcap", "--service", "nonsense"], (2, "is no service; say 10.0.0.5:817/tcp"));
     says(&["shell.pcap", "--finding", "2"], (2, "there is no finding 2: the report has 1"));
-    says(&["shell.pcap", "--flow", "1:x"], (2, "no finding has a flow with the Community ID"));
+    says(&["shell.pcap", "--flow", "1:x"], (2, "no finding lists a flow with the Community ID"));
     says(&["--from", "shell.pcap"], (2, "not a JSON report"));
     says(&["missing.pcap"], (3, "missing.pcap"));
+    assert!(!world.folder.path().join("out.pcapng").exists(), "nothing was read, so nothing is begun");
     let output = world.run(&["carve", "shell.pcap", "-w", "shell.pcap"]);
     assert!(status(&output) == 2 && stderr(&output).contains("written over it"), "{}", stderr(&output));
     assert_eq!(fs::read(world.folder.path().join("shell.pcap")).expect("still there"), fixture("shell-bind-1005.pcap"));
-    // A capture that is not the one of the report.
+    // By whatever name: a link, or the report.
+    fs::hard_link(world.folder.path().join("shell.pcap"), world.folder.path().join("link.pcap")).expect("a link");
+    let output = world.run(&["carve", "shell.pcap", "-w", "link.pcap"]);
+    assert!(status(&output) == 2 && stderr(&output).contains("written over it"), "{}", stderr(&output));
     world.run(&["-q", "--hash", "shell.pcap", "-o", "case.json"]);
+    let output = world.run(&["carve", "--from", "case.json", "-w", "case.json"]);
+    assert!(status(&output) == 2 && stderr(&output).contains("written over it"), "{}", stderr(&output));
+    // Under another name it is found by its hash; one that is not the one of the report is refused, also when it is named.
+    fs::rename(world.folder.path().join("link.pcap"), world.folder.path().join("moved.pcap")).expect("it can be moved");
+    says(&["--from", "case.json", "moved.pcap"], (0, "18 frames of 1 finding"));
     world.write("shell.pcap", &fixture("nis-817.pcap"));
     says(&["--from", "case.json"], (2, "its SHA-256 is another"));
+    says(&["--from", "case.json", "shell.pcap"], (2, "its SHA-256 is another"));
+    fs::remove_file(world.folder.path().join("shell.pcap")).expect("it was there");
+    says(&["--from", "case.json"], (3, "shell.pcap"));
 }
 
 /// Wireshark's own tools read it; where they are installed.
@@ -189,4 +202,68 @@ fn wireshark_reads_what_was_carved() {
     let of = fs::read(world.folder.path().join("out.pcapng")).expect("readable");
     let shown = said("tshark", &["-r", "out.pcapng", "-T", "fields", "-e", "frame.comment"]);
     assert_eq!(shown.lines().collect::<Vec<_>>(), comments(&of));
+}
+
+/// Two captures of one name: reasons name frames of their own.
+#[test]
+fn captures_of_one_name_are_not_taken_for_each_other() {
+    let world = World::new();
+    world.write("a/x.pcap", &fixture("redis-722.pcap"));
+    world.write("b/x.pcap", &fixture("shell-bind-1005.pcap"));
+    world.run(&["-q", "a", "b", "-o", "case.json"]);
+    for arguments in [&["a", "b"][..], &["--from", "case.json"], &["--from", "case.json", "b", "a"]] {
+        let output = world.run(&[&["carve", "-w", "out.pcapng"], arguments].concat());
+        assert_eq!(status(&output), 0, "{}", stderr(&output));
+        let comments = comments(&fs::read(world.folder.path().join("out.pcapng")).expect("readable"));
+        let shells: Vec<&String> = comments.iter().filter(|comment| comment.contains("seen here: shell.")).collect();
+        assert!(shells.len() >= 3 && shells.iter().all(|comment| comment.ends_with("of b/x.pcap")), "{shells:#?}");
+    }
+}
+
+/// The same addresses and ports, plain and in a tunnel, are two services: told apart everywhere.
+#[test]
+fn what_is_in_a_tunnel_stays_apart() {
+    let world = World::new();
+    let plain = forge::conversation((1, 40_000), (2, 817), b"id\n", b"uid=0(root) gid=0(root)\n");
+    let mut frames = plain.clone();
+    for frame in &plain {
+        let inner = [&[0, 0, 8, 0], &frame.bytes[14..]].concat();
+        frames.push(forge::at(
+            frame.time,
+            forge::ethernet(0x0800, &forge::ipv4(47, [192, 0, 2, 1], [192, 0, 2, 2], 0, &inner)),
+        ));
+    }
+    world.write("both.pcap", &forge::pcap(1, false, true, &frames));
+    let report = json(&world.run(&[
+        "-q",
+        "-f",
+        "json",
+        "both.pcap",
+        "-o",
+        "conn.log",
+        "-o",
+        "r.ecs.ndjson",
+        "-o",
+        "r.stix.json",
+        "-o",
+        "r.txt",
+    ]));
+    let findings = report["findings"].as_array().expect("a list");
+    assert_eq!(findings.len(), 2, "{report}");
+    let read = |name: &str| fs::read_to_string(world.folder.path().join(name)).expect("it was written");
+    assert_eq!(read("conn.log").lines().filter(|line| !line.starts_with('#')).count(), 2);
+    assert_eq!(read("r.stix.json").matches("\"type\": \"indicator\"").count(), 2);
+    let ids: BTreeSet<String> = read("r.ecs.ndjson")
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["event"]["id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert!(read("r.txt").contains("in gre"));
+    for (place, finding) in ["1", "2"].into_iter().zip(findings) {
+        let output = world.run(&["carve", "both.pcap", "-w", "out.pcapng", "--finding", place]);
+        assert!(stderr(&output).contains("7 frames of 1 finding"), "{}", stderr(&output));
+        let tunnelled =
+            comments(&fs::read(world.folder.path().join("out.pcapng")).expect("readable"))[0].contains("frame 8 ");
+        assert_eq!(tunnelled, !finding["tunnel"].is_null());
+    }
 }

@@ -308,3 +308,63 @@ fn hostile_text_does_nothing_in_any_output() {
     assert_eq!(page.matches("<img").count(), 0);
     assert!(!page.contains("http://") && !page.contains("https://"), "nothing is asked of anybody");
 }
+
+/// An alert names the flow in which the reason was seen, not whoever talked to the service first.
+#[test]
+fn alerts_accuse_whom_the_reason_is_about() {
+    let world = World::new();
+    let mut frames = forge::conversation((1, 40_000), (2, 813), b"hello\n", b"hello yourself\n");
+    frames.extend(forge::conversation((66, 41_000), (2, 813), b"id\n", b"uid=0(root) gid=0(root)\n"));
+    world.write("two.pcap", &forge::pcap(1, false, true, &frames));
+    let output = world.run(&["-q", "-f", "eve", "two.pcap"]);
+    let events: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event_type"] == kind).collect::<Vec<_>>();
+    assert_eq!(of("flow").len(), 2);
+    for flow in of("flow") {
+        assert_eq!(flow["flow"]["alerted"], flow["src_ip"] == "10.0.0.66", "{flow}");
+    }
+    let shells: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["alert"]["signature"].as_str().is_some_and(|text| text.contains("shell.")))
+        .collect();
+    assert!(!shells.is_empty() && shells.iter().all(|alert| alert["src_ip"] == "10.0.0.66"), "{shells:#?}");
+}
+
+/// A capture without times gives every output, and none with a null where its format wants a value.
+#[test]
+fn captures_without_times_are_told_as_well() {
+    let world = World::new();
+    let writer = forge::Pcapng { big_endian: false };
+    let frames = forge::conversation((1, 40_000), (2, 813), b"id\n", b"uid=0(root) gid=0(root)\n");
+    let mut file = [writer.section(), writer.interface(1, 0, None)].concat();
+    for frame in &frames {
+        file.extend(writer.simple_packet(&frame.bytes, frame.wire_len));
+    }
+    world.write("timeless.pcapng", &file);
+    let files = FILES.iter().flat_map(|file| ["-o", file]);
+    let arguments: Vec<&str> = ["-q", "timeless.pcapng"].into_iter().chain(files).collect();
+    assert_eq!(status(&world.run(&arguments)), 0);
+    let read = |name: &str| fs::read_to_string(world.folder.path().join(name)).expect("it was written");
+    assert!(read("r.stix.json").contains("\"type\": \"indicator\""));
+    for name in ["r.eve.json", "r.ecs.ndjson", "r.stix.json", "r.zeek.json"] {
+        assert!(read(name).contains("813") && !read(name).contains("null"), "{name}: {}", read(name));
+    }
+}
+
+/// The hash is that of what was read, or none.
+#[test]
+fn standard_input_has_no_hash() {
+    let world = World::new();
+    world.write("-", b"something else");
+    world.write("nis.pcap", &fixture("nis-817.pcap"));
+    let output = world
+        .command()
+        .args(["-q", "-f", "json", "--hash", "-"])
+        .stdin(fs::File::open(world.folder.path().join("nis.pcap")).expect("readable"))
+        .output()
+        .expect("the program runs");
+    assert!(json(&output)["inputs"][0]["sha256"].is_null());
+    let named = json(&world.run(&["-q", "-f", "json", "--hash", "nis.pcap"]));
+    let hash: String = Sha256::digest(fixture("nis-817.pcap")).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(named["inputs"][0]["sha256"], hash.as_str());
+}

@@ -232,7 +232,7 @@ _gapwatch() {
             return 0
             ;;
         gapwatch__subcmd__carve)
-            opts="-w -q -h --write --from --class --service --finding --flow --ports --include-reserved --quiet --policy --signatures --baseline --color --registry --help"
+            opts="-w -q -h --write --from --class --service --finding --flow --ports --include-reserved --quiet --community-id-seed --policy --signatures --color --registry --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -270,15 +270,15 @@ _gapwatch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --community-id-seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --signatures)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --baseline)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -144,7 +144,7 @@ complete -c gapwatch -n "__fish_gapwatch_using_subcommand live" -l include-reser
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand live" -l show-secrets -d 'Show passwords that were captured'
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand live" -s q -l quiet -d 'No status line and no messages on stderr'
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand live" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -s w -l write -d 'The pcapng file to write' -r -F
+complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -s w -l write -d 'The pcapng file to write; `-` is standard output' -r -F
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l from -d 'A saved JSON report: nothing is judged again' -r -F
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l class -d 'Findings of this class' -r -f -a "suspicious\t''
 legacy-rpc\t''
@@ -153,9 +153,9 @@ complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l service -d '
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l finding -d 'The finding of this place in the report, from 1. Repeatable' -r
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l flow -d 'The flow of this Community ID. Repeatable' -r
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l ports -d 'Look at these ports instead of the unassigned ones: 817, 600-1023, 817/udp, comma-separated, well-known ports only' -r
+complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l community-id-seed -d 'What Community IDs begin with, as in the report that has them' -r
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l policy -d 'The site\'s own word: services it knows and evidence it allows (TOML). Without the flag `$XDG_CONFIG_HOME/gapwatch/policy.toml` or `/etc/gapwatch/policy.toml`, where one exists; `none` for none' -r -F
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l signatures -d 'Signatures of your own, written as those in src/signature/pattern.toml. Repeatable' -r -F
-complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l baseline -d 'An earlier JSON report: what is new since then is marked' -r -F
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand carve" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"

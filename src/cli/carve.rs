@@ -1,10 +1,10 @@
 //! `gapwatch carve`: the frames behind findings, copied as they were, with a comment each.
 
-use super::outputs::FailOn;
+use super::outputs::{FailOn, is_same};
 use super::ports::PortArgs;
-use super::site::Site;
+use super::site::Knowledge;
 use super::{Common, Status};
-use crate::carve::{self, Saved, SavedFinding, Wanted};
+use crate::carve::{self, Carved, Saved, SavedFinding, SavedInput, Wanted};
 use crate::judge::Options;
 use crate::output::safe;
 use crate::packet::Endpoint;
@@ -18,7 +18,7 @@ use crate::words::{count, count_u64};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,11 @@ pub struct Carve {
     /// Captures, or folders of them; with --from the inputs of the report, where none is named
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// The pcapng file to write
+    /// The pcapng file to write; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     write: PathBuf,
     /// A saved JSON report: nothing is judged again
-    #[arg(long, value_name = "REPORT", conflicts_with_all = ["policy", "signatures", "baseline", "ports", "include_reserved"])]
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["policy", "signatures", "ports", "include_reserved", "community_id_seed"])]
     from: Option<PathBuf>,
     /// Findings of this class
     #[arg(long, value_enum, value_name = "CLASS")]
@@ -60,8 +60,11 @@ pub struct Carve {
     /// No messages on stderr
     #[arg(short, long)]
     quiet: bool,
+    /// What Community IDs begin with, as in the report that has them
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    community_id_seed: u16,
     #[command(flatten)]
-    site: Site,
+    knowledge: Knowledge,
     #[command(flatten)]
     common: Common,
 }
@@ -77,53 +80,51 @@ impl Carve {
             Some(path) => self.saved(path)?,
             None => self.judged()?,
         };
-        if files.iter().any(|file| file.as_os_str() == "-") {
-            bail!(
-                "carving reads its inputs more than once, and standard input can be read once: save it to a file first"
-            );
-        }
-        let same = |file: &&PathBuf| {
-            fs::canonicalize(file).ok().zip(fs::canonicalize(&self.write).ok()).is_some_and(|(a, b)| a == b)
-        };
-        if let Some(input) = files.iter().find(same) {
-            bail!("{}: is an input; the frames would be written over it", input.display());
+        if let Some(input) = files.iter().chain(&self.from).find(|file| is_same(file, &self.write)) {
+            bail!("{}: is read for this; the frames would be written over it", input.display());
         }
         let chosen = self.choose(&saved)?;
-        let place = |input: u32| {
-            let name = &saved.inputs.get(input as usize)?.name;
-            let is_it =
-                |file: &PathBuf| file.display().to_string() == *name || file.file_name() == Path::new(name).file_name();
-            files.iter().position(is_it).and_then(|place| u32::try_from(place).ok())
+        let places: Vec<Option<u32>> = saved.inputs.iter().map(|input| place(input, &files)).collect();
+        let missing = saved.inputs.iter().zip(&places).filter(|(_, place)| place.is_none());
+        for (input, _) in missing.filter(|_| !self.quiet) {
+            say(&format!("{}: is not among the inputs; reasons name no frames of it", input.name));
+        }
+        let wanted = Wanted::new(chosen, &self.flow, |input| places.get(input as usize).copied().flatten());
+        let open = || -> io::Result<Box<dyn Write>> {
+            if self.write.as_os_str() == "-" {
+                return Ok(Box::new(io::stdout().lock()));
+            }
+            Ok(Box::new(BufWriter::with_capacity(1 << 20, File::create(&self.write)?)))
         };
-        let wanted = Wanted::new(chosen, &self.flow, place);
-        let file = File::create(&self.write).with_context(|| format!("{}: cannot be written", self.write.display()))?;
-        let carved = carve::carve(&files, &wanted, BufWriter::with_capacity(1 << 20, file))
+        let carved = carve::carve(&files, &wanted, open)
             .with_context(|| format!("{}: cannot be written", self.write.display()))?;
-        let mut partial = !carved.unread.is_empty() || carved.fragments_beyond_bound || wanted.cut() > 0;
+        self.account(&wanted, &carved);
+        let incomplete = carved.inputs.iter().any(|input| input.status != InputStatus::Complete);
+        let lost = incomplete || !carved.unread.is_empty() || carved.fragments_beyond_bound || wanted.cut() > 0;
+        Ok(if carved.inputs.iter().all(|input| input.status == InputStatus::Unreadable) {
+            Status::NoInput
+        } else {
+            Status::of(false, lost)
+        })
+    }
+
+    /// What was copied, and what was not.
+    fn account(&self, wanted: &Wanted<'_>, carved: &Carved) {
+        if self.quiet {
+            return;
+        }
         for input in carved.inputs.iter().filter(|input| input.status != InputStatus::Complete) {
-            partial = true;
             say(&format!("{}: {}", input.name, input.problem.as_deref().unwrap_or(input.status.name())));
         }
         if carved.fragments_beyond_bound {
             say("there were more datagrams in fragments than can be followed; later fragments of some are missing");
         }
         if wanted.cut() > 0 {
-            say(&format!(
-                "{} have more flows than the report lists; those are missing",
-                count(wanted.cut(), "finding")
-            ));
+            let findings = count(wanted.cut(), "finding");
+            say(&format!("of {findings} the report lists not all flows; those that it does not list are missing"));
         }
-        if !self.quiet {
-            let findings = count(wanted.findings(), "finding");
-            say(&format!("{} of {findings} in {}", count_u64(carved.frames, "frame"), self.write.display()));
-        }
-        Ok(if carved.inputs.iter().all(|input| input.status == InputStatus::Unreadable) {
-            Status::NoInput
-        } else if partial {
-            Status::Partial
-        } else {
-            Status::Done
-        })
+        let findings = count(wanted.findings(), "finding");
+        say(&format!("{} of {findings} in {}", count_u64(carved.frames, "frame"), self.write.display()));
     }
 
     /// The findings of a saved report, and its inputs where none was named.
@@ -140,10 +141,13 @@ impl Carve {
         } else {
             scan::find(&self.inputs).files
         };
-        for (input, file) in saved.inputs.iter().zip(&files).filter(|_| self.inputs.is_empty()) {
-            let changed = input.sha256.is_some() && input.sha256 != source::sha256(file);
-            if changed {
-                bail!("{}: is not the file that the report is about (its SHA-256 is another)", file.display());
+        can_be_read_again(&files)?;
+        // A report that knows its inputs by their hashes is about those and no others.
+        let known: Vec<&str> = saved.inputs.iter().filter_map(|input| input.sha256.as_deref()).collect();
+        if known.len() == saved.inputs.len() && !known.is_empty() {
+            let other = |file: &&PathBuf| source::sha256(file).is_some_and(|hash| !known.contains(&hash.as_str()));
+            if let Some(file) = files.iter().find(other) {
+                bail!("{}: is no file that the report is about (its SHA-256 is another)", file.display());
             }
         }
         Ok((saved, files))
@@ -155,13 +159,11 @@ impl Carve {
             bail!("no input: name captures or folders, or a report with --from");
         }
         let registry = self.common.registry()?;
-        let catalogue = self.site.catalogue()?;
-        let policy = self.site.policy(catalogue.as_ref())?;
+        let catalogue = self.knowledge.catalogue()?;
+        let policy = self.knowledge.policy(catalogue.as_ref())?;
         let found = scan::find(&self.inputs);
         let files = found.files.clone();
-        if files.iter().any(|file| file.as_os_str() == "-") {
-            return Ok((Saved { schema: SCHEMA.to_owned(), inputs: Vec::new(), findings: Vec::new() }, files));
-        }
+        can_be_read_again(&files)?;
         let scan = Scan {
             scope: self.ports.scope(&registry),
             max_flows: MAX_FLOWS,
@@ -173,6 +175,7 @@ impl Carve {
         let options = Options {
             catalogue: catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
             policy: policy.as_ref().map(|(_, policy)| policy),
+            community_id_seed: self.community_id_seed,
             ..Options::default()
         };
         let report = report_with(&scanned.table, scanned.inputs, &registry, options);
@@ -187,7 +190,7 @@ impl Carve {
         }
         for id in &self.flow {
             if !saved.findings.iter().any(|finding| finding.flows.iter().any(|flow| flow.community_id == *id)) {
-                bail!("no finding has a flow with the Community ID “{id}”");
+                bail!("no finding lists a flow with the Community ID “{id}”; a finding lists the first 1,024");
             }
         }
         for (transport, end) in &self.service {
@@ -209,6 +212,31 @@ impl Carve {
             .map(|(_, finding)| finding)
             .collect())
     }
+}
+
+/// Carving reads its inputs more than once, which only files allow.
+fn can_be_read_again(files: &[PathBuf]) -> anyhow::Result<()> {
+    let once = |file: &&PathBuf| file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|data| !data.is_file());
+    match files.iter().find(once) {
+        Some(file) => bail!("{}: carving reads its inputs more than once: save this to a file first", file.display()),
+        None => Ok(()),
+    }
+}
+
+/// Where an input of a report is among the files: by its name, by its hash, or by the end of its name where only one has it.
+fn place(input: &SavedInput, files: &[PathBuf]) -> Option<u32> {
+    let by_name = files.iter().position(|file| file.display().to_string() == input.name);
+    let by_hash = || {
+        let hash = input.sha256.as_ref()?;
+        files.iter().position(|file| source::sha256(file).as_ref() == Some(hash))
+    };
+    let by_end = || {
+        let end = Path::new(&input.name).file_name()?;
+        let mut found = files.iter().enumerate().filter(|(_, file)| file.file_name() == Some(end));
+        let (place, _) = found.next()?;
+        found.next().is_none().then_some(place)
+    };
+    by_name.or_else(by_hash).or_else(by_end).and_then(|place| u32::try_from(place).ok())
 }
 
 fn say(text: &str) {

@@ -106,11 +106,20 @@ fn complete(shell: Shell) -> io::Result<()> {
 
 fn every_page(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let command = Cli::command();
-    let verbs = command.get_subcommands().map(|verb| (verb, format!("gapwatch-{}", verb.get_name())));
-    for (command, name) in verbs.chain([(&command, "gapwatch".to_owned())]) {
+    let mut pages = Vec::new();
+    collect(&Cli::command(), "gapwatch", &mut pages)?;
+    for (name, page) in pages {
         let path = folder.join(format!("{name}.1"));
-        fs::write(&path, page(command, &name)?).with_context(|| format!("{}: cannot be written", path.display()))?;
+        fs::write(&path, page).with_context(|| format!("{}: cannot be written", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The page of a command, and those of its own commands.
+fn collect(command: &clap::Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
+    pages.push((name.to_owned(), page(command, name)?));
+    for inner in command.get_subcommands() {
+        collect(inner, &format!("{name}-{}", inner.get_name()), pages)?;
     }
     Ok(())
 }
@@ -120,10 +129,12 @@ fn page(command: &clap::Command, name: &str) -> io::Result<Vec<u8>> {
     let command = command
         .clone()
         .name(name.to_owned())
-        .bin_name(name.replacen("gapwatch-", "gapwatch ", 1))
+        .bin_name(name.replace('-', " "))
+        .disable_help_subcommand(true)
         .version(env!("CARGO_PKG_VERSION"));
     let mut page = Vec::new();
     // No date: a page is the same whenever it is made.
     Man::new(command).section("1").manual("gapwatch").render(&mut page)?;
-    Ok(page)
+    // What stands behind the options are examples.
+    Ok(String::from_utf8_lossy(&page).replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n").into_bytes())
 }

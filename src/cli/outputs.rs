@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::words::count;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -95,10 +95,7 @@ impl Outputs {
     pub fn check(&self, others: &[&Path]) -> anyhow::Result<()> {
         for (index, path) in self.output.iter().enumerate() {
             format_of(path)?;
-            let same = |other: &Path| {
-                other == path
-                    || fs::canonicalize(other).ok().zip(fs::canonicalize(path).ok()).is_some_and(|(a, b)| a == b)
-            };
+            let same = |other: &Path| other == path || is_same(other, path);
             if self.output[..index].iter().any(|other| same(other)) || others.iter().any(|other| same(other)) {
                 bail!("{}: named twice; the report would be written over something else", path.display());
             }
@@ -224,6 +221,11 @@ impl Outputs {
     pub fn met(&self, report: &Report) -> bool {
         self.fail_on.is_some_and(|class| report.findings.iter().any(|finding| finding.class == class.class()))
     }
+}
+
+/// Whether two names are of the same file, by links of either kind as well.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    same_file::is_same_file(one, other).unwrap_or(false)
 }
 
 /// Suffixes and the formats that they ask for, the longer ones first.

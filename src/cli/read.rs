@@ -71,8 +71,8 @@ impl Read {
             bail!("no input: name captures or folders, or `-` for standard input");
         }
         let registry = self.common.registry()?;
-        let catalogue = self.site.catalogue()?;
-        let policy = self.site.policy(catalogue.as_ref())?;
+        let catalogue = self.site.knowledge.catalogue()?;
+        let policy = self.site.knowledge.policy(catalogue.as_ref())?;
         let baseline = self.site.baseline()?;
         let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();
         let found = scan::find(&paths);

@@ -21,14 +21,21 @@ pub struct PolicyArg {
     policy: Option<PathBuf>,
 }
 
-/// The flags that name them all.
+/// The flags that name what the site knows.
 #[derive(Args, Clone, Debug)]
-pub struct Site {
+pub struct Knowledge {
     #[command(flatten)]
     named: PolicyArg,
     /// Signatures of your own, written as those in src/signature/pattern.toml. Repeatable
     #[arg(long, value_name = "FILE")]
     signatures: Vec<PathBuf>,
+}
+
+/// The flags that name them all.
+#[derive(Args, Clone, Debug)]
+pub struct Site {
+    #[command(flatten)]
+    pub knowledge: Knowledge,
     /// An earlier JSON report: what is new since then is marked
     #[arg(long, value_name = "REPORT")]
     baseline: Option<PathBuf>,
@@ -49,7 +56,7 @@ impl PolicyArg {
     }
 }
 
-impl Site {
+impl Knowledge {
     /// See [`PolicyArg::read`].
     pub fn policy(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(PathBuf, Policy)>> {
         self.named.read(catalogue)
@@ -80,7 +87,9 @@ impl Site {
     pub fn files(&self) -> Vec<PathBuf> {
         self.named.policy.iter().chain(&self.signatures).cloned().collect()
     }
+}
 
+impl Site {
     pub fn baseline(&self) -> anyhow::Result<Option<Baseline>> {
         let Some(path) = &self.baseline else { return Ok(None) };
         let saved = read_report(path).with_context(|| format!("baseline {}", path.display()))?;

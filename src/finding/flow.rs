@@ -1,10 +1,12 @@
 //! A flow of a finding as the report has it. Plain data; judges nothing.
 
+use crate::class::Evidence;
 use crate::conversation::{Basis, Conversation, Traffic};
-use crate::frame::{Stamp, Timestamp};
+use crate::frame::{FrameRef, Stamp, Timestamp};
 use crate::packet::Endpoint;
 use crate::port::Transport;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +23,9 @@ pub struct FlowNote {
     pub last_seen: Option<Timestamp>,
     pub direction_basis: Basis,
     pub connection: Connection,
+    /// Reasons of the finding whose frames lie in this flow, as far as the flow remembers them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<&'static str>,
 }
 
 /// How far a connection came, in the codes of Zeek's `conn_state`, which is the field's vocabulary for it
@@ -134,7 +139,32 @@ impl std::iter::Sum for DirectionNote {
     }
 }
 
-pub(super) fn flow_note(flow: &Conversation, community_id_seed: u16) -> FlowNote {
+/// The frames that reasons name, ascending, each with the reason.
+pub(super) struct Named(Vec<(FrameRef, &'static str)>);
+
+impl Named {
+    pub fn by(evidence: &[Evidence]) -> Self {
+        let mut frames: Vec<_> =
+            evidence.iter().flat_map(|reason| reason.frames.iter().map(|frame| (*frame, reason.by))).collect();
+        frames.sort_unstable();
+        Named(frames)
+    }
+
+    /// The reasons that name one of these frames, each once.
+    fn reasons(&self, frames: impl Iterator<Item = FrameRef>) -> Vec<&'static str> {
+        let (Some((first, _)), Some((last, _))) = (self.0.first(), self.0.last()) else { return Vec::new() };
+        let mut reasons = BTreeSet::new();
+        // Most frames lie behind those that are named: reasons name the first ones.
+        for frame in frames.filter(|frame| first <= frame && frame <= last) {
+            let from = self.0.partition_point(|(named, _)| *named < frame);
+            reasons.extend(self.0[from..].iter().take_while(|(named, _)| *named == frame).map(|(_, by)| *by));
+        }
+        reasons.into_iter().collect()
+    }
+}
+
+/// A flow as the report has it, with the reasons that were seen in it.
+pub(super) fn flow_note(flow: &Conversation, named: &Named, community_id_seed: u16) -> FlowNote {
     let end = |end: Endpoint| EndNote { address: end.address, port: end.port };
     let time = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.time).filter(|time| time.is_known());
     FlowNote {
@@ -148,6 +178,7 @@ pub(super) fn flow_note(flow: &Conversation, community_id_seed: u16) -> FlowNote
         last_seen: time(flow.last()),
         direction_basis: flow.basis,
         connection: Connection::of(flow),
+        evidence: named.reasons(flow.frames()),
     }
 }
 

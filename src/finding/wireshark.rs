@@ -2,6 +2,7 @@
 
 use super::Kind;
 use crate::conversation::{Conversation, Service};
+use crate::tunnel::{self, Tunnel};
 use crate::words::ranges;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -53,6 +54,27 @@ const MAX_FILTER_RUNS: usize = 64;
 /// A display filter that shows the finding's frames. ICMP errors quote the packets that they are about, and Wireshark
 /// finds the ports in them too.
 pub(super) fn filter(kind: Kind, service: &Service, address: IpAddr, conversations: &[Conversation]) -> String {
+    let filter = plain_filter(kind, service, address, conversations);
+    match service.tunnel.filter(|_| kind != Kind::Scanner) {
+        Some(tunnel) => format!("{} && {filter}", through(tunnel)),
+        None => filter,
+    }
+}
+
+/// Packets that came through a tunnel, as far as Wireshark has a field for which one.
+fn through(tunnel: Tunnel) -> String {
+    let network = |field: &str| format!("{field} == {}", tunnel.network);
+    match tunnel.kind {
+        tunnel::Kind::Ipip => "(ip.proto == 4 || ip.proto == 41 || ipv6.nxt == 4 || ipv6.nxt == 41)".to_owned(),
+        tunnel::Kind::Gre => "gre".to_owned(),
+        tunnel::Kind::Erspan => network("erspan.spanid"),
+        tunnel::Kind::Vxlan => network("vxlan.vni"),
+        tunnel::Kind::Geneve => network("geneve.vni"),
+        tunnel::Kind::Gtpu => "gtp".to_owned(),
+    }
+}
+
+fn plain_filter(kind: Kind, service: &Service, address: IpAddr, conversations: &[Conversation]) -> String {
     let (net, icmp) = if address.is_ipv4() { ("ip", "icmp") } else { ("ipv6", "icmpv6") };
     let transport = service.transport.name();
     let port = service.end.port;

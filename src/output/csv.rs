@@ -106,12 +106,22 @@ fn row(report: &Report, finding: &Finding) -> [String; HEADER.len()] {
     ]
 }
 
-/// A cell that no spreadsheet takes for a formula (OWASP, CSV Injection): an apostrophe before what would begin one.
+/// A cell that no spreadsheet takes for a formula (OWASP, CSV Injection): an apostrophe before what would begin one. Also after
+/// a semicolon, at which spreadsheets of many countries begin a new cell.
 fn defused(cell: &str) -> Cow<'_, str> {
-    let runs = cell.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠'])
-        || cell.starts_with(['\t', '\r', '\n']);
-    let cell = safe::text(cell);
-    if runs { format!("'{cell}").into() } else { cell }
+    const BEGINS: [char; 10] = ['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠'];
+    let runs = |part: &str| part.trim_start().starts_with(BEGINS);
+    let first = runs(cell) || cell.starts_with(['\t', '\r', '\n']);
+    if !first && !cell.split(';').skip(1).any(runs) {
+        return safe::text(cell);
+    }
+    let mut text = String::new();
+    for (place, part) in cell.split(';').enumerate() {
+        text.push_str(if place > 0 { ";" } else { "" });
+        text.push_str(if runs(part) || (place == 0 && first) { "'" } else { "" });
+        text.push_str(&safe::text(part));
+    }
+    text.into()
 }
 
 #[cfg(test)]
@@ -124,5 +134,6 @@ mod tests {
             assert!(defused(hostile).starts_with('\''), "{hostile}");
         }
         assert_eq!(defused("interactive shell"), "interactive shell");
+        assert_eq!(defused("GET /a;=cmd|calc!A0; x"), "GET /a;'=cmd|calc!A0; x");
     }
 }

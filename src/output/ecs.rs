@@ -11,6 +11,8 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 const VERSION: &str = "8.17.0";
+/// When things happened in a capture without times: a document must have one.
+const TIMELESS: &str = "1970-01-01T00:00:00.000000000Z";
 
 /// Writes a report.
 ///
@@ -29,21 +31,19 @@ fn document(report: &Report, finding: &Finding) -> Value {
         (true, Confidence::Probable) => 47,
         _ => 21,
     };
-    let duration = finding.last_seen.zip(finding.first_seen).map(|(last, first)| last.since(first));
+    let last = finding.last_seen.filter(|time| time.is_known());
+    let time = last.or(report.totals.last);
     let mut document = json!({
-        "@timestamp": finding.last_seen.or(report.totals.last),
+        "@timestamp": time.map_or_else(|| TIMELESS.to_owned(), |time| time.to_string()),
         "ecs": { "version": VERSION },
         "message": format!("{} ({}): {who}: {}", finding.class, finding.confidence.name(), finding.what),
         "event": {
             "kind": if suspicious { "alert" } else { "event" },
             "category": if suspicious { json!(["network", "intrusion_detection"]) } else { json!(["network"]) },
-            "type": if suspicious { json!(["info", "indicator"]) } else { json!(["info"]) },
+            "type": ["info"],
             "module": "gapwatch",
             "dataset": "gapwatch.finding",
             "id": identity(finding),
-            "start": finding.first_seen,
-            "end": finding.last_seen,
-            "duration": duration,
             "severity": severity,
             "reason": words::why(finding),
         },
@@ -68,6 +68,11 @@ fn document(report: &Report, finding: &Finding) -> Value {
             "wireshark": finding.wireshark,
         },
     });
+    if let (Some(first), Some(last)) = (finding.first_seen, last) {
+        document["event"]["start"] = first.to_string().into();
+        document["event"]["end"] = last.to_string().into();
+        document["event"]["duration"] = last.since(first).into();
+    }
     if !finding.protocol.is_empty() {
         document["network"]["protocol"] = finding.protocol.into();
     }

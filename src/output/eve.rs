@@ -2,12 +2,13 @@
 //! (<https://docs.suricata.io/en/latest/output/eve/eve-json-format.html>).
 
 use super::{json, words, zeek};
-use crate::class::{Class, Confidence, Evidence};
+use crate::class::{Class, Confidence, Evidence, Weight};
 use crate::finding::{Connection, Finding, FlowNote};
 use crate::frame::Timestamp;
 use crate::port::Transport;
 use crate::report::Report;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// The generator of rules that a site writes itself; gapwatch's signature ids count from [`FIRST_SIGNATURE`] on.
@@ -20,23 +21,41 @@ const FIRST_SIGNATURE: u32 = 1_900_000;
 /// # Errors
 /// What the writer says.
 pub fn write(report: &Report, mut writer: impl Write) -> io::Result<()> {
-    for (finding, flow) in zeek::flows(report) {
-        json::write_line(&flow_event(finding, flow), &mut writer)?;
-    }
-    for finding in report.findings.iter().filter(|finding| finding.class == Class::Suspicious) {
-        let reasons = finding.evidence.iter().filter(|reason| reason.class == Class::Suspicious && reason.weight.0 > 0);
-        for (reason, flow) in reasons.filter_map(|reason| Some((reason, finding.flows.first()?))) {
+    let flows = zeek::flows(report);
+    let mut told: BTreeSet<(*const Finding, &str)> = BTreeSet::new();
+    for (finding, flow) in &flows {
+        let reasons: Vec<&Evidence> = alerts(finding).filter(|reason| flow.evidence.contains(&reason.by)).collect();
+        json::write_line(&flow_event(finding, flow, !reasons.is_empty()), &mut writer)?;
+        for reason in reasons {
+            told.insert((*finding, reason.by));
             json::write_line(&alert_event(finding, reason, flow), &mut writer)?;
+        }
+    }
+    // What no single flow shows (a pace, a sweep whose first frames were not kept) is told of the first.
+    for finding in &report.findings {
+        for reason in alerts(finding).filter(|reason| !told.contains(&(std::ptr::from_ref(finding), reason.by))) {
+            if let Some(flow) = finding.flows.first() {
+                json::write_line(&alert_event(finding, reason, flow), &mut writer)?;
+            }
         }
     }
     Ok(())
 }
 
+/// The reasons that make a finding suspicious.
+fn alerts(finding: &Finding) -> impl Iterator<Item = &Evidence> {
+    let suspicious = finding.class == Class::Suspicious;
+    finding
+        .evidence
+        .iter()
+        .filter(move |reason| suspicious && reason.class == Class::Suspicious && reason.weight > Weight::NOTE)
+}
+
 /// What all events of a flow begin with.
-fn event(kind: &str, flow: &FlowNote, time: Option<Timestamp>) -> Value {
+fn event(kind: &str, finding: &Finding, flow: &FlowNote, time: Option<Timestamp>) -> Value {
     json!({
         "timestamp": written(time.unwrap_or_default()),
-        "flow_id": flow_id(flow),
+        "flow_id": flow_id(finding, flow),
         "event_type": kind,
         "src_ip": flow.client.address,
         "src_port": flow.client.port,
@@ -47,11 +66,13 @@ fn event(kind: &str, flow: &FlowNote, time: Option<Timestamp>) -> Value {
     })
 }
 
-fn flow_event(finding: &Finding, flow: &FlowNote) -> Value {
-    let mut event = event("flow", flow, flow.last_seen);
+fn flow_event(finding: &Finding, flow: &FlowNote, alerted: bool) -> Value {
+    let mut event = event("flow", finding, flow, flow.last_seen);
     event["app_proto"] = application(finding).into();
     event["flow"] = counts(flow);
-    event["flow"]["end"] = flow.last_seen.map(written).into();
+    if let Some(last) = flow.last_seen {
+        event["flow"]["end"] = written(last).into();
+    }
     let seconds = flow.last_seen.zip(flow.first_seen).map_or(0, |(last, first)| last.since(first) / 1_000_000_000);
     event["flow"]["age"] = seconds.into();
     let closed = matches!(
@@ -66,12 +87,12 @@ fn flow_event(finding: &Finding, flow: &FlowNote) -> Value {
     };
     event["flow"]["state"] = state.into();
     event["flow"]["reason"] = "shutdown".into();
-    event["flow"]["alerted"] = (finding.class == Class::Suspicious).into();
+    event["flow"]["alerted"] = alerted.into();
     event
 }
 
 fn alert_event(finding: &Finding, reason: &Evidence, flow: &FlowNote) -> Value {
-    let mut event = event("alert", flow, flow.first_seen);
+    let mut event = event("alert", finding, flow, flow.first_seen);
     let severity = match finding.confidence {
         Confidence::Certain => 1,
         Confidence::Probable => 2,
@@ -98,13 +119,16 @@ fn alert_event(finding: &Finding, reason: &Evidence, flow: &FlowNote) -> Value {
 }
 
 fn counts(flow: &FlowNote) -> Value {
-    json!({
+    let mut counts = json!({
         "pkts_toserver": flow.to_server.packets,
         "pkts_toclient": flow.to_client.packets,
         "bytes_toserver": flow.to_server.bytes,
         "bytes_toclient": flow.to_client.bytes,
-        "start": flow.first_seen.map(written),
-    })
+    });
+    if let Some(first) = flow.first_seen {
+        counts["start"] = written(first).into();
+    }
+    counts
 }
 
 /// The protocol's name; `failed`, as Suricata has it, where nobody knows it.
@@ -119,9 +143,10 @@ fn written(time: Timestamp) -> String {
 }
 
 /// 53 bits of a hash: a number that JSON readers keep exactly.
-fn flow_id(flow: &FlowNote) -> u64 {
-    let bytes =
-        super::digest(&[&flow.community_id, flow.transport.name(), &flow.first_seen.map(written).unwrap_or_default()]);
+fn flow_id(finding: &Finding, flow: &FlowNote) -> u64 {
+    let tunnel = words::tunnel(finding).unwrap_or_default();
+    let first = flow.first_seen.map(written).unwrap_or_default();
+    let bytes = super::digest(&[&flow.community_id, flow.transport.name(), &tunnel, &first]);
     bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)) >> 11
 }
 

@@ -33,7 +33,7 @@ impl<W: Write> File<W> {
         let mut body = BYTE_ORDER.to_le_bytes().to_vec();
         body.extend([1, 0, 0, 0]); // version 1.0
         body.extend([0xff; 8]); // the section's length is not told
-        option(&mut body, PROGRAM, concat!("gapwatch ", env!("CARGO_PKG_VERSION")).as_bytes());
+        text(&mut body, PROGRAM, concat!("gapwatch ", env!("CARGO_PKG_VERSION")));
         option(&mut body, END, &[]);
         block(&mut writer, SECTION_HEADER, &body)?;
         Ok(File { writer, interfaces: 0 })
@@ -47,9 +47,9 @@ impl<W: Write> File<W> {
         let mut body = u16::try_from(link.0).unwrap_or(u16::MAX).to_le_bytes().to_vec();
         body.extend([0; 6]); // reserved, and no snap length
         if !name.is_empty() {
-            option(&mut body, NAME, name.as_bytes());
+            text(&mut body, NAME, name);
         }
-        option(&mut body, DESCRIPTION, description.as_bytes());
+        text(&mut body, DESCRIPTION, description);
         option(&mut body, RESOLUTION, &[9]);
         option(&mut body, END, &[]);
         block(&mut self.writer, INTERFACE, &body)?;
@@ -72,7 +72,7 @@ impl<W: Write> File<W> {
         body.extend(frame.wire_len.to_le_bytes());
         body.extend(frame.bytes);
         pad(&mut body);
-        option(&mut body, COMMENT, comment.as_bytes());
+        text(&mut body, COMMENT, comment);
         option(&mut body, END, &[]);
         block(&mut self.writer, ENHANCED_PACKET, &body)
     }
@@ -92,8 +92,13 @@ fn block(writer: &mut impl Write, kind: u32, body: &[u8]) -> io::Result<()> {
     writer.write_all(&len)
 }
 
+/// A text, cut between two characters where it is longer than an option can be.
+fn text(body: &mut Vec<u8>, code: u16, text: &str) {
+    let end = (0..=text.len().min(MAX_OPTION)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    option(body, code, &text.as_bytes()[..end]);
+}
+
 fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
-    let value = &value[..value.len().min(MAX_OPTION)];
     body.extend(code.to_le_bytes());
     body.extend(u16::try_from(value.len()).unwrap_or(0).to_le_bytes());
     body.extend(value);

@@ -19,6 +19,8 @@ const OBSERVABLES: Uuid = uuid!("00abedb4-aa42-466c-9c01-fed23315a9b7");
 const OWN: Uuid = uuid!("5d0f2f0e-6c5a-4f4e-9d55-0b7f2a8e9c31");
 /// When gapwatch's own identity was made: a bundle has no clock.
 const MADE: &str = "2026-01-01T00:00:00.000Z";
+/// When things happened in a capture without times: the format wants a time.
+const TIMELESS: &str = "1970-01-01T00:00:00.000Z";
 /// Flows of a finding that are told as traffic.
 const MAX_FLOWS: usize = 16;
 
@@ -50,8 +52,10 @@ impl Bundle {
     }
 
     fn add(&mut self, report: &Report, finding: &Finding, author: &str) {
-        let (Some(first), Some(last)) = (finding.first_seen.or(report.totals.first), finding.last_seen) else { return };
-        let (first, last) = (written(first), written(last));
+        let last = finding.last_seen.or(report.totals.last).filter(|time| time.is_known());
+        let first = finding.first_seen.or(report.totals.first).or(last);
+        let time = |time: Option<Timestamp>| time.map_or_else(|| TIMELESS.to_owned(), written);
+        let (first, last) = (time(first), time(last));
         let who = words::who(finding);
         let key = format!("{who} {first} {}", finding.wireshark);
         let address = self.address(finding.address);

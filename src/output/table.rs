@@ -28,6 +28,9 @@ const WIDE: u16 = 118;
 /// The least that a line of text is wrapped to.
 const NARROWEST: u16 = 60;
 
+/// A finding with its place in the report, from 1, as `gapwatch carve --finding` takes it.
+type Numbered<'a> = (usize, &'a Finding);
+
 /// Writes the report.
 ///
 /// # Errors
@@ -37,17 +40,18 @@ pub fn write(report: &Report, layout: Layout, mut writer: impl Write) -> io::Res
         Page { report, layout: Layout { width: layout.width.max(NARROWEST), ..layout }, dated: spans_days(report) };
     writeln!(writer, "{}", page.paint(Style::new().bold(), &words::conclusion(report)))?;
     writeln!(writer, "{}", page.when())?;
+    let numbered = || (1..).zip(&report.findings);
     for class in [Class::Suspicious, Class::LegacyRpc, Class::Custom] {
-        let listed = |finding: &&Finding| {
+        let listed = |finding: &Finding| {
             finding.class == class
                 && finding.kind != Kind::Client
                 && (layout.show_allowed || !words::is_folded(finding))
         };
-        let findings: Vec<&Finding> = report.findings.iter().filter(listed).collect();
+        let findings: Vec<Numbered> = numbered().filter(|(_, finding)| listed(finding)).collect();
         page.group(&mut writer, &class.name().to_uppercase(), style_of(class), &findings)?;
     }
     page.folded(&mut writer)?;
-    let clients: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == Kind::Client).collect();
+    let clients: Vec<Numbered> = numbered().filter(|(_, finding)| finding.kind == Kind::Client).collect();
     page.group(&mut writer, "CLIENTS ON RESERVED SOURCE PORTS (no services)", Style::new().bold(), &clients)?;
     page.totals(&mut writer)
 }
@@ -100,21 +104,21 @@ impl Page<'_> {
         writeln!(writer, "\n{} allowed by the policy (--show-allowed lists them)", count(folded, "finding"))
     }
 
-    fn group(&self, writer: &mut impl Write, title: &str, style: Style, findings: &[&Finding]) -> io::Result<()> {
+    fn group(&self, writer: &mut impl Write, title: &str, style: Style, findings: &[Numbered]) -> io::Result<()> {
         if findings.is_empty() {
             return Ok(());
         }
         writeln!(writer, "\n{}", self.paint(style, title))?;
         writeln!(writer, "{}", self.table(findings))?;
         if self.layout.verbose {
-            for finding in findings {
-                self.details(writer, finding)?;
+            for (place, finding) in findings {
+                self.details(writer, *place, finding)?;
             }
         }
         Ok(())
     }
 
-    fn table(&self, findings: &[&Finding]) -> String {
+    fn table(&self, findings: &[Numbered]) -> String {
         let wide = self.layout.width >= WIDE;
         let mut table = Table::new();
         table
@@ -127,7 +131,7 @@ impl Page<'_> {
             &["SERVICE", "WHAT IT IS, AND WHY", "TRAFFIC", "TIME"]
         };
         table.set_header(header.iter().map(Cell::new));
-        for finding in findings {
+        for (_, finding) in findings {
             let new = if finding.new.is_empty() { "" } else { "NEW " };
             let what = format!("{new}{}\n└ {}", safe::text(&finding.what), words::why(finding));
             let (first, last) = (self.time(finding.first_seen), self.time(finding.last_seen));
@@ -156,8 +160,9 @@ impl Page<'_> {
         table.trim_fmt()
     }
 
-    fn details(&self, writer: &mut impl Write, finding: &Finding) -> io::Result<()> {
-        writeln!(writer, "\n  {}", self.paint(Style::new().bold(), &who(finding).replace('\n', " ")))?;
+    fn details(&self, writer: &mut impl Write, place: usize, finding: &Finding) -> io::Result<()> {
+        let title = format!("{} (finding {place})", who(finding).replace('\n', " "));
+        writeln!(writer, "\n  {}", self.paint(Style::new().bold(), &title))?;
         for reason in &finding.evidence {
             writeln!(writer, "    {}", self.reason(reason))?;
         }
@@ -237,14 +242,15 @@ fn clients(finding: &Finding) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-/// Whom a finding is about.
+/// Whom a finding is about, in lines.
 fn who(finding: &Finding) -> String {
-    match (finding.kind, finding.port, finding.server) {
+    let who = match (finding.kind, finding.port, finding.server) {
         (Kind::Client, Some(port), Some(server)) => {
             let server = std::net::SocketAddr::new(server, port);
             format!("{}\n→ {server}/{}", finding.address, finding.transport)
         }
         (_, Some(port), _) => format!("{}/{}", std::net::SocketAddr::new(finding.address, port), finding.transport),
         _ => format!("scanner\n{}", finding.address),
-    }
+    };
+    format!("{who}{}", words::tunnel(finding).map(|tunnel| format!("\n{tunnel}")).unwrap_or_default())
 }

@@ -76,13 +76,23 @@ pub fn why(finding: &Finding) -> String {
 /// Whom a finding is about, in a line.
 #[must_use]
 pub fn who(finding: &Finding) -> String {
-    match (finding.kind, finding.port, finding.server) {
+    let who = match (finding.kind, finding.port, finding.server) {
         (Kind::Client, Some(port), Some(server)) => {
             format!("{} → {}/{}", finding.address, SocketAddr::new(server, port), finding.transport)
         }
         (_, Some(port), _) => format!("{}/{}", SocketAddr::new(finding.address, port), finding.transport),
         _ => format!("scanner {}", finding.address),
-    }
+    };
+    format!("{who}{}", tunnel(finding).map(|tunnel| format!(" {tunnel}")).unwrap_or_default())
+}
+
+/// `in vxlan 7`: the same addresses may be other hosts there.
+#[must_use]
+pub fn tunnel(finding: &Finding) -> Option<String> {
+    finding.tunnel.as_ref().map(|tunnel| match tunnel.network {
+        0 => format!("in {}", tunnel.kind),
+        network => format!("in {} {network}", tunnel.kind),
+    })
 }
 
 /// `frame 3, 4`; with several inputs, each with its name.

@@ -77,11 +77,13 @@ pub fn write_json(report: &Report, mut writer: impl Write) -> io::Result<()> {
 pub(super) fn flows(report: &Report) -> Vec<(&Finding, &FlowNote)> {
     let mut flows: Vec<(&Finding, &FlowNote)> =
         report.findings.iter().flat_map(|finding| finding.flows.iter().map(move |flow| (finding, flow))).collect();
-    let key = |flow: &FlowNote| {
-        (flow.first_seen, flow.client.address, flow.client.port, flow.server.address, flow.server.port)
+    let key = |(finding, flow): &(&Finding, &FlowNote)| {
+        let ends = (flow.client.address, flow.client.port, flow.server.address, flow.server.port);
+        let tunnel = finding.tunnel.as_ref().map(|tunnel| (tunnel.kind, tunnel.network));
+        (flow.first_seen, ends, flow.transport, tunnel)
     };
-    flows.sort_by_key(|(_, flow)| (key(flow), flow.transport));
-    flows.dedup_by_key(|(_, flow)| (key(flow), flow.transport));
+    flows.sort_by_key(key);
+    flows.dedup_by_key(|entry| key(entry));
     flows
 }
 
@@ -91,7 +93,7 @@ fn line(finding: &Finding, flow: &FlowNote) -> Map<String, Value> {
     if let Some(first) = flow.first_seen {
         set("ts", seconds(first.0));
     }
-    set("uid", uid(flow).into());
+    set("uid", uid(finding, flow).into());
     set("id.orig_h", flow.client.address.to_string().into());
     set("id.orig_p", flow.client.port.into());
     set("id.resp_h", flow.server.address.to_string().into());
@@ -127,11 +129,12 @@ fn seconds(nanoseconds: u64) -> Value {
 }
 
 /// An identity as Zeek's look, the same for the same flow: `C` and 17 characters of a hash.
-fn uid(flow: &FlowNote) -> String {
+fn uid(finding: &Finding, flow: &FlowNote) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut number = u128::from_be_bytes(super::digest(&[
         &flow.community_id,
         flow.transport.name(),
+        &super::words::tunnel(finding).unwrap_or_default(),
         &flow.first_seen.map(|time| time.to_string()).unwrap_or_default(),
     ]));
     let mut text = String::from("C");

@@ -91,8 +91,8 @@ struct Outcome {
 
 impl<'a> Desk<'a> {
     pub fn new(arguments: &'a LiveArgs, registry: Registry) -> anyhow::Result<Self> {
-        let catalogue = arguments.site.catalogue()?;
-        let policy = arguments.site.policy(catalogue.as_ref())?;
+        let catalogue = arguments.site.knowledge.catalogue()?;
+        let policy = arguments.site.knowledge.policy(catalogue.as_ref())?;
         let baseline = arguments.site.baseline()?;
         let color = arguments.common.color();
         let addresses = live::interfaces().unwrap_or_default().into_iter().flat_map(|interface| interface.addresses);
@@ -129,7 +129,8 @@ impl<'a> Desk<'a> {
 
     /// Files that SIGHUP reads again.
     pub fn readable(&self) -> Vec<PathBuf> {
-        let files = self.arguments.site.files().into_iter().chain(self.policy.iter().map(|(path, _)| path.clone()));
+        let files =
+            self.arguments.site.knowledge.files().into_iter().chain(self.policy.iter().map(|(path, _)| path.clone()));
         // The folder: a file that is replaced by another one of its name is another file.
         let folder = |file: PathBuf| match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -507,8 +508,8 @@ impl<'a> Desk<'a> {
 
     fn reload(&mut self, bar: Option<&ProgressBar>) {
         let again = || -> anyhow::Result<_> {
-            let catalogue = self.arguments.site.catalogue()?;
-            let policy = self.arguments.site.policy(catalogue.as_ref())?;
+            let catalogue = self.arguments.site.knowledge.catalogue()?;
+            let policy = self.arguments.site.knowledge.policy(catalogue.as_ref())?;
             Ok((catalogue, policy))
         };
         let again = again();

@@ -225,6 +225,7 @@ impl Talk {
                 continue;
             };
             let finding = &report.findings[*index];
+            let listed = if finding.flows_total > finding.flows.len() { " in the flows that are listed" } else { "" };
             lines.push(TalkLine {
                 class: finding.class.name(),
                 from: y(from, clients.len()),
@@ -235,16 +236,19 @@ impl Talk {
                     1 + bytes.checked_ilog10().unwrap_or(0) / 2,
                     bytes.checked_ilog10().unwrap_or(0) % 2 * 5
                 ),
-                title: format!("{client} → {}: {}", words::who(finding), words::bytes(*bytes)),
+                title: format!("{client} → {}: {}{listed}", words::who(finding), words::bytes(*bytes)),
             });
         }
         let mut more = Vec::new();
-        for (number, noun) in [(all_clients - clients.len(), "client"), (services.len() - shown.len(), "service")] {
+        // Services that are not shown have clients of their own, which are not counted.
+        for (number, noun) in
+            [(all_clients - clients.len(), "more client"), (services.len() - shown.len(), "more service")]
+        {
             if number > 0 {
                 more.push(count(number, noun));
             }
         }
-        let more = if more.is_empty() { String::new() } else { format!("{} not shown.", more.join(" and ")) };
+        let more = if more.is_empty() { String::new() } else { format!("{} not shown here.", more.join(" and ")) };
         Talk {
             clients: clients
                 .iter()

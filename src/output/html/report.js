@@ -51,7 +51,12 @@
     if (target && target.tagName === "DETAILS") { target.hidden = false; target.open = true; target.scrollIntoView(); }
   };
   addEventListener("hashchange", reveal);
-  addEventListener("beforeprint", () => all.forEach((finding) => { finding.open = true; }));
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = all.filter((finding) => !finding.open);
+    unfolded.forEach((finding) => { finding.open = true; });
+  });
+  addEventListener("afterprint", () => unfolded.forEach((finding) => { finding.open = false; }));
   filter();
   reveal();
 })();
