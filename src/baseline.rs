@@ -1,68 +1,12 @@
 //! An earlier report, and what is new since then: services, clients, protocols, scanners. Reads plain data; opens no file.
 
 use crate::finding::{Finding, Kind};
-use crate::frame::Timestamp;
 use crate::port::Transport;
-use serde::Deserialize;
+use crate::saved::{SCHEMA, Saved};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// The parts of a report of this program that are compared, and that `gapwatch policy check` reads.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Saved {
-    pub schema: String,
-    pub findings: Vec<SavedFinding>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedFinding {
-    pub kind: Kind,
-    pub transport: Transport,
-    pub address: IpAddr,
-    pub port: Option<u16>,
-    pub server: Option<IpAddr>,
-    pub class: String,
-    pub what: String,
-    pub protocol: String,
-    pub clients: Vec<IpAddr>,
-    /// More than `clients` where the list was cut.
-    pub clients_total: usize,
-    pub evidence: Vec<SavedEvidence>,
-    #[serde(default)]
-    pub rpc: Vec<SavedProgram>,
-    pub targets: Option<SavedTargets>,
-    /// RFC 3339.
-    last_seen: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedProgram {
-    pub name: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedTargets {
-    pub addresses: Vec<IpAddr>,
-    pub ports: Vec<u16>,
-}
-
-impl SavedFinding {
-    /// The last moment of the finding; `None` where its capture has no times.
-    #[must_use]
-    pub fn last_seen(&self) -> Option<Timestamp> {
-        let time: jiff::Timestamp = self.last_seen.as_deref()?.parse().ok()?;
-        u64::try_from(time.as_nanosecond()).ok().map(Timestamp)
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedEvidence {
-    pub by: String,
-    pub weight: u16,
-    pub class: String,
-}
-
-type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>);
+type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>, Option<(String, u32)>);
 
 /// What was there before.
 #[derive(Clone, Debug, Default)]
@@ -78,8 +22,6 @@ struct Before {
     cut: bool,
 }
 
-/// The schema of reports.
-pub const SCHEMA: &str = "gapwatch.report/1";
 /// New clients that are named.
 const MAX_NAMED: usize = 8;
 
@@ -93,7 +35,8 @@ impl Baseline {
             return Err(format!("it is a {}, not a {}", saved.schema, SCHEMA));
         }
         let known = saved.findings.into_iter().map(|finding| {
-            let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server);
+            let tunnel = finding.tunnel.map(|tunnel| (tunnel.kind, tunnel.network));
+            let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server, tunnel);
             let cut = finding.clients_total > finding.clients.len();
             (key, Before { protocol: finding.protocol, clients: finding.clients.into_iter().collect(), cut })
         });
@@ -103,7 +46,8 @@ impl Baseline {
     /// What is new about a finding, in words; empty where nothing is.
     #[must_use]
     pub fn news(&self, finding: &Finding) -> Vec<String> {
-        let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server);
+        let tunnel = finding.tunnel.as_ref().map(|tunnel| (tunnel.kind.to_owned(), tunnel.network));
+        let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server, tunnel);
         let Some(before) = self.known.get(&key) else {
             let kind = match finding.kind {
                 Kind::Service => "service",

@@ -9,9 +9,9 @@ use crate::output::safe;
 use crate::packet::{self, Endpoint, FragmentKey};
 use crate::port::Transport;
 use crate::report::{Input, Status};
+use crate::saved::SavedFinding;
 use crate::source::capture_file::Record;
 use crate::source::{self, Options};
-use serde::Deserialize;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
@@ -23,94 +23,12 @@ const MAX_DATAGRAMS: usize = 1 << 20;
 /// Findings that a frame's comment names; those of a frame are few.
 const MAX_NAMED: usize = 4;
 
-/// What carving needs of a report, as it lies in a file.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Saved {
-    pub schema: String,
-    pub inputs: Vec<SavedInput>,
-    pub findings: Vec<SavedFinding>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedInput {
-    pub name: String,
-    pub sha256: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedFinding {
-    pub kind: Kind,
-    pub transport: Transport,
-    pub address: IpAddr,
-    pub port: Option<u16>,
-    pub server: Option<IpAddr>,
-    pub tunnel: Option<SavedTunnel>,
-    pub class: String,
-    pub confidence: String,
-    pub what: String,
-    pub evidence: Vec<SavedEvidence>,
-    pub flows: Vec<SavedFlow>,
-    pub flows_total: usize,
-    pub targets: Option<SavedTargets>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedTunnel {
-    pub kind: String,
-    pub network: u32,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedEvidence {
-    pub by: String,
-    pub frames: Vec<SavedFrame>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct SavedFrame {
-    pub input: u32,
-    pub number: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedFlow {
-    pub transport: Transport,
-    pub client: SavedEnd,
-    pub server: SavedEnd,
-    pub community_id: String,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct SavedEnd {
-    pub address: IpAddr,
-    pub port: u16,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct SavedTargets {
-    pub ports: Vec<u16>,
-}
-
-impl SavedEnd {
-    fn endpoint(self) -> Endpoint {
-        Endpoint { address: self.address, port: self.port }
-    }
-}
-
-impl SavedFinding {
-    /// `10.0.0.5:817/tcp`; of a client what it talks to.
-    #[must_use]
-    pub fn service(&self) -> Option<(Transport, Endpoint)> {
-        let address = self.server.unwrap_or(self.address);
-        self.port.map(|port| (self.transport, Endpoint { address, port }))
-    }
-
-    fn who(&self) -> String {
-        match (self.kind, self.service()) {
-            (Kind::Client, Some((transport, end))) => format!("client {} of {end}/{transport}", self.address),
-            (_, Some((transport, end))) => format!("{end}/{transport}"),
-            _ => format!("scanner {}", self.address),
-        }
+/// Whom a finding is about, in a line.
+fn who(finding: &SavedFinding) -> String {
+    match (finding.kind, finding.service()) {
+        (Kind::Client, Some((transport, end))) => format!("client {} of {end}/{transport}", finding.address),
+        (_, Some((transport, end))) => format!("{end}/{transport}"),
+        _ => format!("scanner {}", finding.address),
     }
 }
 
@@ -156,7 +74,11 @@ impl<'a> Wanted<'a> {
                     wanted.cut += usize::from(all && finding.flows_total > finding.flows.len());
                     for flow in finding.flows.iter().filter(|flow| all || community_ids.contains(&flow.community_id)) {
                         let ends = ordered(flow.client.endpoint(), flow.server.endpoint());
-                        wanted.flows.entry((flow.transport, ends)).or_default().push(index);
+                        wanted
+                            .flows
+                            .entry((flow.transport.unwrap_or(finding.transport), ends))
+                            .or_default()
+                            .push(index);
                     }
                 }
             }
@@ -213,7 +135,7 @@ impl<'a> Wanted<'a> {
             .iter()
             .take(MAX_NAMED)
             .filter_map(|index| self.findings.get(*index))
-            .map(|finding| format!("{} ({}) {}: {}", finding.class, finding.confidence, finding.who(), finding.what))
+            .map(|finding| format!("{} ({}) {}: {}", finding.class, finding.confidence, who(finding), finding.what))
             .collect();
         let reasons = self.reasons.get(&at).map_or_else(String::new, |reasons| {
             format!("; seen here: {}", reasons.iter().copied().collect::<Vec<_>>().join(", "))

@@ -57,6 +57,7 @@ pub mod port;
 pub mod registry;
 pub mod report;
 pub mod rule;
+pub mod saved;
 pub mod scan;
 pub mod signature;
 pub mod skip;

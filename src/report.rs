@@ -14,7 +14,7 @@ use crate::words::ranges;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-pub use crate::baseline::SCHEMA;
+pub use crate::saved::SCHEMA;
 
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top-level modules by layer, as in the tree of the design. A module may use those of lower numbers.
-const LAYERS: [(&str, u32); 30] = [
+const LAYERS: [(&str, u32); 31] = [
     // words
     ("frame", 0),
     ("merge", 0),
@@ -29,9 +29,10 @@ const LAYERS: [(&str, u32); 30] = [
     ("policy", 9),
     ("rule", 10),
     ("finding", 11),
-    ("baseline", 12),
-    ("judge", 12),
-    ("report", 13),
+    ("saved", 12),
+    ("baseline", 13),
+    ("judge", 13),
+    ("report", 14),
     // from here on, I/O
     ("error", 15),
     ("source", 16),

@@ -1,10 +1,10 @@
 //! `gapwatch policy check`: whether a policy is sound, and what each of its entries would do to a report.
 
 use super::{Status, site};
-use crate::baseline::SavedFinding;
 use crate::finding::Kind;
 use crate::output::safe;
 use crate::policy::{Place, Policy, Subject};
+use crate::saved::SavedFinding;
 use crate::words::count;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};

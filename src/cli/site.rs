@@ -1,9 +1,10 @@
 //! What the site brings along: its policy, its signatures, an earlier report. Finds and reads the files.
 
-use crate::baseline::{Baseline, Saved};
+use crate::baseline::Baseline;
 use crate::policy::Policy;
 use crate::registry::program;
 use crate::rule;
+use crate::saved::Saved;
 use crate::signature;
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;

@@ -1,33 +1,34 @@
 //! The desk of `gapwatch live`: keeps the table, judges when it is time to, closes windows, and tells. Takes no packet from the
 //! kernel and handles no signal.
 
+mod report;
+mod screen;
+
 use super::events::{event, line_of};
 use super::keep::Keeper;
-use super::metrics::{By, Counters};
+use super::metrics::Counters;
 use super::{LiveArgs, Message, Outside, TICK};
 use crate::baseline::Baseline;
-use crate::class::{Class, Confidence, Evidence, Weight};
+use crate::class::{Class, Confidence};
 use crate::cli::outputs::{Format, Opened};
 use crate::cli::{Status, command_line};
-use crate::finding::{Finding, Kind};
-use crate::judge::Options;
+use crate::finding::Kind;
 use crate::output::html::Case;
+use crate::output::json;
 use crate::output::ndjson::{self, Begin, End, Event};
-use crate::output::{json, safe};
 use crate::policy::Policy;
 use crate::port::Transport;
 use crate::registry::Registry;
-use crate::report::{Input, PolicyNote, Report, Status as InputStatus, report_with};
-use crate::signature::pattern;
+use crate::report::Report;
 use crate::signature::protocol::Catalogue;
-use crate::source::live::{self, Losses};
+use crate::source::live;
 use crate::source::sockets::{self, Held};
 use crate::table::FlowTable;
-use crate::words::thousands;
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
+use screen::say;
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -45,7 +46,7 @@ const MUCH_LOST: u64 = 1;
 const MAX_PROCESSES: usize = 4;
 
 /// What a finding is recognised by from one judgement to the next.
-type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>);
+type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>, Option<(&'static str, u32)>);
 
 /// Keeps the table, judges, and tells.
 pub struct Desk<'a> {
@@ -296,114 +297,11 @@ impl<'a> Desk<'a> {
         self.outcome.partial |= !report.totals.beyond_bounds.is_empty();
     }
 
-    /// The report of what was seen so far in this window.
-    fn report(&self, table: &mut FlowTable, outside: &Outside, interface: &str) -> Report {
-        table.settle();
-        let own = table.totals.clone();
-        // What the other thread counted since the window began.
-        let before = &self.before.totals;
-        let mut elsewhere = outside.totals.clone();
-        elsewhere.frames = elsewhere.frames.saturating_sub(before.frames);
-        elsewhere.bytes = elsewhere.bytes.saturating_sub(before.bytes);
-        elsewhere.outside = elsewhere.outside.saturating_sub(before.outside);
-        elsewhere.cut = elsewhere.cut.saturating_sub(before.cut);
-        // A window begins where the one before it ended.
-        elsewhere.first = if before.last.is_some() {
-            before.last.filter(|last| Some(*last) < elsewhere.last)
-        } else {
-            elsewhere.first
-        };
-        elsewhere.last = elsewhere.last.filter(|last| before.last < Some(*last));
-        crate::merge::Merge::merge(&mut table.totals, elsewhere);
-        let losses = Losses {
-            kernel: outside.losses.kernel.saturating_sub(self.before.losses.kernel),
-            interface: outside.losses.interface.saturating_sub(self.before.losses.interface),
-        };
-        let frames = table.totals.frames;
-        let mut notes = BTreeMap::new();
-        for (note, count) in [
-            ("packets dropped because the kernel's buffer was full", losses.kernel),
-            ("packets dropped by the interface or its driver", losses.interface),
-        ] {
-            if count > 0 {
-                notes.insert(note, count);
-            }
-        }
-        let lost = losses.kernel * 100 >= (frames + losses.kernel).max(1) * MUCH_LOST && losses.kernel > 0;
-        let problem = lost.then(|| {
-            format!(
-                "{} of {} packets were lost: what was not seen may change verdicts",
-                thousands(losses.kernel),
-                thousands(frames + losses.kernel)
-            )
-        });
-        let input = Input {
-            name: interface.to_owned(),
-            format: "live".to_owned(),
-            status: if self.ended.is_some() { InputStatus::Failed } else { InputStatus::Complete },
-            problem: self.ended.clone().or(problem),
-            frames,
-            bytes: table.totals.bytes,
-            first: table.totals.first,
-            last: table.totals.last,
-            notes,
-            kernel_filter: Some(self.kernel_filter),
-            filter: Some(self.arguments.expression.join(" ")).filter(|filter| !filter.is_empty()),
-            sha256: None,
-            interfaces: Vec::new(),
-        };
-        let options = Options {
-            show_secrets: self.arguments.show_secrets,
-            catalogue: self.catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
-            policy: self.policy.as_ref().map(|(_, policy)| policy),
-            community_id_seed: self.arguments.outputs.community_id_seed,
-        };
-        let mut report = report_with(table, vec![input], &self.registry, options);
-        table.totals = own;
-        report.policy =
-            self.policy.as_ref().map(|(path, _)| PolicyNote::of(path.display().to_string(), &report.findings));
-        if let Some(baseline) = &self.baseline {
-            report.mark_new(baseline);
-        }
-        for finding in report.findings.iter_mut().filter(|finding| finding.kind == Kind::Service) {
-            finding.evidence.extend(self.process_of(finding));
-        }
-        report
-    }
-
-    /// Who on this host holds the socket of a service, where it is one of this host's.
-    fn process_of(&self, finding: &Finding) -> Option<Evidence> {
-        let (addresses, held) = &self.own;
-        addresses.contains(&finding.address.to_string()).then_some(())?;
-        let of = |held: &&Held| {
-            let address = held.answers_at(finding.address).is_some();
-            address && held.transport == finding.transport && Some(held.port) == finding.port
-        };
-        let found = held.iter().filter(of).min_by_key(|held| held.answers_at(finding.address))?;
-        let named = found.processes.iter().take(MAX_PROCESSES);
-        let mut processes: Vec<String> =
-            named.map(|process| format!("{} (pid {}) {}", process.name, process.pid, process.executable)).collect();
-        let more = found.processes.len() + found.processes_more - processes.len();
-        if processes.is_empty() {
-            return None;
-        }
-        if more > 0 {
-            processes.push(format!("{more} more"));
-        }
-        Some(Evidence {
-            by: "process",
-            class: Class::Custom,
-            weight: Weight::NOTE,
-            says: format!("on this host, held by {} when the watch began", processes.join(" and ")),
-            frames: Vec::new(),
-            attack: None,
-        })
-    }
-
     /// Tells the findings that are new, or whose class or confidence rose.
     fn tell(&mut self, report: &Report, bar: Option<&ProgressBar>) -> anyhow::Result<()> {
         for finding in &report.findings {
-            let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server);
+            let tunnel = finding.tunnel.as_ref().map(|tunnel| (tunnel.kind, tunnel.network));
+            let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server, tunnel);
             let now = (finding.class, finding.confidence);
             let before = self.told.get(&key).copied();
             // Classes are ordered from suspicious on; confidence grows.
@@ -452,18 +350,6 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    fn stats(&self, table: &FlowTable, outside: &Outside) -> Event<'static> {
-        Event::Stats {
-            packets: self.packets(table, outside),
-            observed: table.totals.observed,
-            outside: outside.totals.outside + table.totals.outside,
-            dropped_kernel: outside.losses.kernel,
-            dropped_interface: outside.losses.interface,
-            not_kept: table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum(),
-            findings: self.by_class(),
-        }
-    }
-
     /// All packets since the beginning, over all windows.
     fn packets(&self, table: &FlowTable, outside: &Outside) -> u64 {
         self.closed + outside.totals.frames + table.totals.frames
@@ -479,31 +365,6 @@ impl<'a> Desk<'a> {
         };
         let span = last.zip(first).map_or(0, |(last, first)| last.since(first));
         u128::from(span) >= window.as_nanos() || opened.elapsed() >= window + Duration::from_secs(1)
-    }
-
-    fn count(&self, table: &FlowTable, outside: &Outside) {
-        let counters = &self.counters;
-        counters.packets.inc_by(self.packets(table, outside).saturating_sub(counters.packets.get()));
-        counters.observed.set(table.totals.observed);
-        let not_kept: u64 = table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum();
-        for (by, count) in
-            [("kernel", outside.losses.kernel), ("interface", outside.losses.interface), ("memory", not_kept)]
-        {
-            let counter = counters.dropped.get_or_create(&By { by });
-            counter.inc_by(count.saturating_sub(counter.get()));
-        }
-        for class in [Class::Suspicious, Class::LegacyRpc, Class::Custom] {
-            let told = self.told.values().filter(|(of, _)| *of == class).count();
-            counters.findings.get_or_create(&By { by: class.name() }).set(told as u64);
-        }
-    }
-
-    fn by_class(&self) -> BTreeMap<&'static str, usize> {
-        let mut counts = BTreeMap::new();
-        for (class, _) in self.told.values() {
-            *counts.entry(class.name()).or_default() += 1;
-        }
-        counts
     }
 
     fn reload(&mut self, bar: Option<&ProgressBar>) {
@@ -526,51 +387,11 @@ impl<'a> Desk<'a> {
             say(bar, &message);
         }
     }
-
-    fn status_line(&self) -> Option<ProgressBar> {
-        let shown = !self.arguments.quiet && io::stderr().is_terminal();
-        shown.then(|| {
-            let style =
-                ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
-        })
-    }
-
-    fn refresh(&self, bar: &ProgressBar, table: &FlowTable, outside: &Outside, rate: &mut (Instant, u64)) {
-        let elapsed = rate.0.elapsed();
-        if elapsed < TICK {
-            return;
-        }
-        let packets = self.packets(table, outside);
-        let per_second = u128::from(packets.saturating_sub(rate.1)) * 1000 / elapsed.as_millis().max(1);
-        *rate = (Instant::now(), packets);
-        let classes: Vec<String> =
-            self.by_class().into_iter().map(|(class, count)| format!("{count} {class}")).collect();
-        let not_kept: u64 = table.beyond_bounds().iter().map(|(_, packets, _)| packets).sum();
-        bar.set_message(format!(
-            "{} packets, {per_second}/s; {}; dropped: kernel {}, interface {}, not kept {}",
-            thousands(packets),
-            if classes.is_empty() { "nothing found".to_owned() } else { classes.join(", ") },
-            thousands(outside.losses.kernel),
-            thousands(outside.losses.interface),
-            thousands(not_kept),
-        ));
-        bar.tick();
-    }
 }
 
 /// The time, as a name of a file takes it: when a window closed.
 fn mark() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ").to_string()
-}
-
-/// A message on stderr, beside the status line.
-fn say(bar: Option<&ProgressBar>, message: &str) {
-    let message = safe::text(message);
-    match bar {
-        Some(bar) => bar.suspend(|| eprintln!("gapwatch: {message}")),
-        None => eprintln!("gapwatch: {message}"),
-    }
 }
 
 /// Lets the keeper work; where its disk fills, it stops, and the watch goes on.
