@@ -4,7 +4,7 @@ mod carve;
 mod explain;
 mod generate;
 mod listening;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 mod live;
 mod outputs;
 mod policy;
@@ -35,7 +35,7 @@ enum Status {
     /// The report is given, and something was cut, corrupt or lost.
     Partial = 4,
     /// No right to capture.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     NoPermission = 5,
 }
 
@@ -85,7 +85,7 @@ enum Verb {
     #[command(after_help = read::EXAMPLES)]
     Read(Box<read::Read>),
     /// Watch an interface, tell findings as they come, and report at the end
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     Live(Box<live::LiveArgs>),
     /// The frames behind findings, as they were, in a pcapng file with a comment on each
     Carve(Box<carve::Carve>),
@@ -171,7 +171,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Status> {
     match cli.verb {
         Some(Verb::Read(read)) => read.run(),
-        #[cfg(feature = "live")]
+        #[cfg(all(feature = "live", unix))]
         Some(Verb::Live(live)) => live.run(),
         Some(Verb::Carve(carve)) => carve.run(),
         Some(Verb::Listening(listening)) => listening.run(),

@@ -8,7 +8,7 @@ pub mod eve;
 pub mod html;
 pub mod json;
 pub mod ndjson;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 pub mod pcap;
 pub mod pcapng;
 pub mod safe;

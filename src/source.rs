@@ -2,9 +2,9 @@
 
 pub mod blocks;
 pub mod capture_file;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 pub mod kernel_filter;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 pub mod live;
 mod pcap;
 mod pcapng;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Columns where the output is no terminal and `COLUMNS` is not set.
 const DEFAULT_WIDTH: u16 = 120;
 /// Files of the same name and time that are told apart.
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 const MAX_ALIKE: u32 = 100;
 
 #[derive(Args, Clone, Debug)]
@@ -133,7 +133,7 @@ impl Outputs {
     }
 
     /// Writes the report to a new file of each name, with `mark` before its suffix: `case.json` becomes `case.MARK.json`.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     pub fn write_marked(&self, report: &Report, case: Case<'_>, mark: &str) -> Vec<anyhow::Error> {
         let open = |path: &PathBuf| -> anyhow::Result<Opened> {
             let format = format_of(path)?;
@@ -254,7 +254,7 @@ fn format_of(path: &Path) -> anyhow::Result<Format> {
 }
 
 /// The suffix that made a name be of a format.
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", unix))]
 fn suffix_of(format: Format, name: &str) -> &str {
     let lower = name.to_ascii_lowercase();
     let suffix = SUFFIXES.iter().find(|(suffix, of)| *of == format && lower.ends_with(suffix));

@@ -84,7 +84,7 @@ impl Knowledge {
     }
 
     /// The files that were named.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     pub fn files(&self) -> Vec<PathBuf> {
         self.named.policy.iter().chain(&self.signatures).cloned().collect()
     }

@@ -44,13 +44,13 @@ impl Batch {
         self.bytes.len() >= BATCH_BYTES || self.frames.len() >= BATCH_FRAMES
     }
 
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
     /// The frames, in their order.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     pub(crate) fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.frames.iter().map(|(time, link, wire_len, at, range)| Frame {
             time: *time,
@@ -62,13 +62,13 @@ impl Batch {
         })
     }
 
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }
 
     /// Bytes that it takes in memory, about.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", unix))]
     pub(crate) fn size(&self) -> usize {
         self.bytes.capacity() + self.frames.capacity() * size_of::<(Timestamp, LinkType, u32, FrameRef, Range<usize>)>()
     }
