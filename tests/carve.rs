@@ -155,7 +155,7 @@ fn what_cannot_be_carved_is_said() {
     says(&["shell.pcap", "--finding", "2"], (2, "there is no finding 2: the report has 1"));
     says(&["shell.pcap", "--flow", "1:x"], (2, "no finding lists a flow with the Community ID"));
     says(&["--from", "shell.pcap"], (2, "not a JSON report"));
-    says(&["missing.pcap"], (3, "missing.pcap"));
+    says(&["missing.pcap"], (3, "nothing was read, so nothing was written"));
     assert!(!world.folder.path().join("out.pcapng").exists(), "nothing was read, so nothing is begun");
     let output = world.run(&["carve", "shell.pcap", "-w", "shell.pcap"]);
     assert!(status(&output) == 2 && stderr(&output).contains("written over it"), "{}", stderr(&output));

@@ -124,6 +124,9 @@ impl Carve {
             let findings = count(wanted.cut(), "finding");
             say(&format!("of {findings} the report lists not all flows; those that it does not list are missing"));
         }
+        if carved.inputs.iter().all(|input| input.status == InputStatus::Unreadable) {
+            return say("nothing was read, so nothing was written");
+        }
         let findings = count(wanted.findings(), "finding");
         say(&format!("{} of {findings} in {}", count_u64(carved.frames, "frame"), self.write.display()));
     }
