@@ -2,7 +2,7 @@
 //! conversations. Plain data; judges nothing.
 
 mod flow;
-mod wireshark;
+pub(crate) mod wireshark;
 
 pub use flow::{Connection, DirectionNote, EndNote, FlowNote};
 
@@ -25,7 +25,7 @@ pub const BUCKETS: usize = 48;
 /// Bytes of an opening that a report shows.
 pub const OPENING: usize = 64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

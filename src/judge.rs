@@ -5,7 +5,7 @@ use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, first_frames};
 use crate::conversation::{dialogue, elsewhere};
-use crate::finding::{self, Around, Finding, Kind, OPENING, Opening};
+use crate::finding::{self, Around, Finding, Kind, OPENING, Opening, wireshark};
 use crate::flow::{Flow, FlowKey, READ_AGAIN};
 use crate::packet::Endpoint;
 use crate::policy::{Effect, Policy, Spoken, Subject};
@@ -134,8 +134,20 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         finding.opening = opening(table, flows, &finding, options.show_secrets);
         findings.push(finding);
     }
+    tell_tunnels_apart(&mut findings);
     findings.sort_by_key(Finding::order);
     (findings, Apart { context_flows })
+}
+
+/// The same address and port, plain and in a tunnel, are two services: the plain one's filter leaves tunnels out.
+fn tell_tunnels_apart(findings: &mut [Finding]) {
+    let place = |finding: &Finding| (finding.kind, finding.transport, finding.address, finding.port, finding.server);
+    let tunnelled: HashSet<_> = findings.iter().filter(|finding| finding.tunnel.is_some()).map(place).collect();
+    for finding in findings.iter_mut().filter(|finding| finding.tunnel.is_none()) {
+        if tunnelled.contains(&place(finding)) {
+            finding.wireshark = wireshark::outside_of_tunnels(&finding.wireshark);
+        }
+    }
 }
 
 /// Whether a conversation with a portmapper belongs to an earlier window, and is here for what it taught.

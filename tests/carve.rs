@@ -265,5 +265,11 @@ fn what_is_in_a_tunnel_stays_apart() {
         let tunnelled =
             comments(&fs::read(world.folder.path().join("out.pcapng")).expect("readable"))[0].contains("frame 8 ");
         assert_eq!(tunnelled, !finding["tunnel"].is_null());
+        let filter = finding["wireshark"].as_str().expect("text");
+        let shown = Command::new("tshark").args(["-r", "both.pcap", "-Y", filter]).current_dir(&world.folder).output();
+        match shown {
+            Ok(shown) => assert_eq!(String::from_utf8_lossy(&shown.stdout).lines().count(), 7, "{filter}"),
+            Err(error) => assert!(std::env::var_os("CI").is_none(), "CI installs tshark: {error}"),
+        }
     }
 }

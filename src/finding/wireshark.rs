@@ -74,6 +74,13 @@ fn through(tunnel: Tunnel) -> String {
     }
 }
 
+/// The filter of a service of which there is a twin in a tunnel: without what came through any.
+pub(crate) fn outside_of_tunnels(filter: &str) -> String {
+    format!(
+        "{filter} && !(gre || erspan || vxlan || geneve || gtp || ip.proto == 4 || ip.proto == 41 || ipv6.nxt == 4 || ipv6.nxt == 41)"
+    )
+}
+
 fn plain_filter(kind: Kind, service: &Service, address: IpAddr, conversations: &[Conversation]) -> String {
     let (net, icmp) = if address.is_ipv4() { ("ip", "icmp") } else { ("ipv6", "icmpv6") };
     let transport = service.transport.name();
