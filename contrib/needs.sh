@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the build needs beside Rust and a C compiler: libpcap and its headers. Installs them through the system's package
+# What the build needs beside Rust and a C linker: libpcap and its headers. Installs them through the system's package
 # manager where they are missing, and says so.
 set -eu
 
