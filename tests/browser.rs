@@ -45,7 +45,8 @@ impl Browser {
         let mut browser = Browser { driver, port, session: String::new(), _out: out };
         let size = format!("--window-size={},{}", size.0, size.1);
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
-            "goog:chromeOptions": { "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", size] },
+            "goog:chromeOptions": { "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", size] },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         } } });
         let answer = browser.post("/session", &capabilities);
