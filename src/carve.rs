@@ -4,10 +4,11 @@
 use crate::error::Error;
 use crate::finding::Kind;
 use crate::frame::{Frame, FrameRef, LinkType};
+use crate::glance::glance;
 use crate::output::pcapng::File;
 use crate::output::safe;
 use crate::packet::{self, Endpoint, FragmentKey};
-use crate::port::Transport;
+use crate::port::{Ports, Transport};
 use crate::report::{Input, Status};
 use crate::saved::SavedFinding;
 use crate::source::capture_file::Record;
@@ -43,6 +44,8 @@ pub struct Wanted<'a> {
     reasons: HashMap<FrameRef, BTreeSet<&'a str>>,
     /// Whether the scanner touched the port.
     touched: Vec<HashSet<u16>>,
+    /// Every port that one of these packets has: a packet without is passed over before it is decoded.
+    ports: HashSet<u16>,
     cut: usize,
 }
 
@@ -57,6 +60,7 @@ impl<'a> Wanted<'a> {
             flows: HashMap::new(),
             reasons: HashMap::new(),
             touched: Vec::new(),
+            ports: HashSet::new(),
             cut: 0,
             findings,
         };
@@ -82,6 +86,9 @@ impl<'a> Wanted<'a> {
                     }
                 }
             }
+            let flows = finding.flows.iter().flat_map(|flow| [flow.client.port, flow.server.port]);
+            wanted.ports.extend(finding.port.into_iter().chain(flows));
+            wanted.ports.extend(&wanted.touched[index]);
             for reason in &finding.evidence {
                 for frame in &reason.frames {
                     if let Some(input) = input(frame.input) {
@@ -104,6 +111,12 @@ impl<'a> Wanted<'a> {
     #[must_use]
     pub fn cut(&self) -> usize {
         self.cut
+    }
+
+    /// Whether a frame is plainly another's: the fast lane tells its ports, and neither is one of these.
+    fn passes_over(&self, frame: &Frame<'_>) -> bool {
+        let has = |ports: Ports| self.ports.contains(&ports.source) || self.ports.contains(&ports.destination);
+        glance(frame).is_some_and(|ports| !has(ports))
     }
 
     /// The findings that a packet belongs to.
@@ -170,14 +183,20 @@ pub fn carve<W: Write>(
     let mut datagrams: HashMap<FragmentKey, Vec<usize>> = HashMap::new();
     for (index, path) in files.iter().enumerate() {
         let seen = read(path, index, |frame| {
+            // The fast lane leaves fragments to the slow one.
+            if glance(frame).is_some() {
+                return;
+            }
             let Ok(packet) = packet::decode(frame) else { return };
             let Some(key) = packet.fragment else { return };
             let found = wanted.of(&packet);
             if found.is_empty() {
                 return;
             }
+            // A sender may use an identification again: then nobody knows whose the later fragments are, and all have them.
             if datagrams.len() < MAX_DATAGRAMS || datagrams.contains_key(&key) {
-                datagrams.insert(key, found);
+                let owners = datagrams.entry(key).or_default();
+                owners.extend(found.into_iter().filter(|index| !owners.contains(index)).collect::<Vec<_>>());
             } else {
                 carved.fragments_beyond_bound = true;
             }
@@ -201,6 +220,9 @@ pub fn carve<W: Write>(
         }
         let (mut frames, mut result) = (0, Ok(()));
         let read_again = read(path, index, |frame| {
+            if wanted.passes_over(frame) {
+                return;
+            }
             let found = match packet::decode(frame) {
                 Ok(packet) => wanted.of(&packet),
                 Err(_) => match packet::later_fragment(frame) {

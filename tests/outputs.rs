@@ -330,6 +330,33 @@ fn alerts_accuse_whom_the_reason_is_about() {
     assert!(!shells.is_empty() && shells.iter().all(|alert| alert["src_ip"] == "10.0.0.66"), "{shells:#?}");
 }
 
+/// A reason that no single flow of a service shows is told of the service: none of its clients is accused.
+#[test]
+fn alerts_about_a_whole_service_name_no_client() {
+    let world = World::new();
+    let mut frames = Vec::new();
+    let mut ask = |client: u8, host: u8, xid: u32, procedure: u32| {
+        let call = forge::rpc_call(xid, 100_000, 2, procedure);
+        let time = 1_000_000_000_000_000_000 + frames.len() as u64 * 1_000_000;
+        frames.push(forge::at(time, forge::udp_frame((client, 40_000), (host, 813), &call)));
+        frames.push(forge::at(time + 1, forge::udp_frame((host, 813), (client, 40_000), &forge::rpc_reply(xid))));
+    };
+    // One asks every portmapper for its list; another only says hello to the last of them.
+    (20..32).for_each(|host| ask(1, host, u32::from(host) << 16, 4));
+    ask(9, 31, 7 << 16, 0);
+    world.write("sweep.pcap", &forge::pcap(1, false, true, &frames));
+    let output = world.run(&["-q", "-f", "eve", "sweep.pcap"]);
+    let alerts: Vec<Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|event: &Value| event["event_type"] == "alert" && event["dest_ip"] == "10.0.0.31")
+        .collect();
+    assert!(!alerts.is_empty(), "{}", stdout(&output));
+    for alert in alerts {
+        assert!(alert["src_ip"].is_null() && alert["flow"].is_null() && alert["dest_port"] == 813, "{alert}");
+    }
+}
+
 /// A capture without times gives every output, and none with a null where its format wants a value.
 #[test]
 fn captures_without_times_are_told_as_well() {

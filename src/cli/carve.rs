@@ -5,14 +5,12 @@ use super::ports::PortArgs;
 use super::site::Knowledge;
 use super::{Common, Status};
 use crate::carve::{self, Carved, Wanted};
-use crate::judge::Options;
 use crate::output::safe;
 use crate::packet::Endpoint;
 use crate::port::Transport;
-use crate::report::{SCHEMA, Status as InputStatus, report_with};
+use crate::report::{SCHEMA, Status as InputStatus};
 use crate::saved::{Saved, SavedFinding, SavedInput};
 use crate::scan::{self, Scan};
-use crate::signature::pattern;
 use crate::source::{self, BytesRead};
 use crate::table::MAX_FLOWS;
 use crate::words::{count, count_u64};
@@ -163,8 +161,7 @@ impl Carve {
             bail!("no input: name captures or folders, or a report with --from");
         }
         let registry = self.common.registry()?;
-        let catalogue = self.knowledge.catalogue()?;
-        let policy = self.knowledge.policy(catalogue.as_ref())?;
+        let known = self.knowledge.read()?;
         let found = scan::find(&self.inputs);
         let files = found.files.clone();
         can_be_read_again(&files)?;
@@ -176,13 +173,7 @@ impl Carve {
             bytes_read: BytesRead::default(),
         };
         let scanned = scan.run(found);
-        let options = Options {
-            catalogue: catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
-            policy: policy.as_ref().map(|(_, policy)| policy),
-            community_id_seed: self.community_id_seed,
-            ..Options::default()
-        };
-        let report = report_with(&scanned.table, scanned.inputs, &registry, options);
+        let report = known.report(&scanned.table, scanned.inputs, &registry, false, self.community_id_seed);
         // By way of what is saved: carving from a report and carving at once are the same.
         let saved = serde_json::from_value(serde_json::to_value(&report)?)?;
         Ok((saved, files))

@@ -5,10 +5,9 @@ use super::ports::PortArgs;
 use super::progress::Progress;
 use super::site::Site;
 use super::{Common, Status, command_line};
-use crate::judge::Options;
 use crate::output::html::Case;
 use crate::output::safe;
-use crate::report::{PolicyNote, Status as InputStatus, report_with};
+use crate::report::Status as InputStatus;
 use crate::scan::{self, Scan};
 use crate::signature::pattern;
 use crate::source::BytesRead;
@@ -71,8 +70,7 @@ impl Read {
             bail!("no input: name captures or folders, or `-` for standard input");
         }
         let registry = self.common.registry()?;
-        let catalogue = self.site.knowledge.catalogue()?;
-        let policy = self.site.knowledge.policy(catalogue.as_ref())?;
+        let known = self.site.knowledge.read()?;
         let baseline = self.site.baseline()?;
         let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();
         let found = scan::find(&paths);
@@ -89,7 +87,7 @@ impl Read {
         let progress = Progress::start(found.bytes(), bytes_read, self.quiet);
         // Compiled while the captures are read: the judgement needs it right after.
         let scanned = std::thread::scope(|threads| {
-            let compiling = catalogue.is_none().then(|| threads.spawn(pattern::built_in));
+            let compiling = known.is_built_in().then(|| threads.spawn(pattern::built_in));
             let scanned = scan.run(found);
             drop(compiling.map(std::thread::ScopedJoinHandle::join));
             scanned
@@ -103,19 +101,13 @@ impl Read {
         let nothing_read = scanned.inputs.iter().all(|input| input.status == InputStatus::Unreadable);
         let partial =
             !scanned.errors.is_empty() || scanned.inputs.iter().any(|input| input.status != InputStatus::Complete);
-        let options = Options {
-            show_secrets: self.show_secrets,
-            catalogue: catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
-            policy: policy.as_ref().map(|(_, policy)| policy),
-            community_id_seed: self.outputs.community_id_seed,
-        };
-        let mut report = report_with(&scanned.table, scanned.inputs, &registry, options);
+        let seed = self.outputs.community_id_seed;
+        let mut report = known.report(&scanned.table, scanned.inputs, &registry, self.show_secrets, seed);
         if self.hash || self.outputs.wants_hashes() {
             for (input, path) in report.inputs.iter_mut().zip(&inputs) {
                 input.sha256 = crate::source::sha256(path);
             }
         }
-        report.policy = policy.as_ref().map(|(path, _)| PolicyNote::of(path.display().to_string(), &report.findings));
         if let Some(baseline) = &baseline {
             report.mark_new(baseline);
         }

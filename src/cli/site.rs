@@ -1,13 +1,17 @@
 //! What the site brings along: its policy, its signatures, an earlier report. Finds and reads the files.
 
 use crate::baseline::Baseline;
+use crate::judge::Options;
 use crate::policy::Policy;
+use crate::registry::Registry;
 use crate::registry::program;
+use crate::report::{Input, PolicyNote, Report, report_with};
 use crate::rule;
 use crate::saved::Saved;
 use crate::signature;
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
+use crate::table::FlowTable;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::fs;
@@ -57,14 +61,54 @@ impl PolicyArg {
     }
 }
 
+/// What the site knows, read from its files.
+pub struct Known {
+    /// Where the user has signatures of his own.
+    catalogue: Option<Catalogue>,
+    policy: Option<(PathBuf, Policy)>,
+}
+
+impl Known {
+    /// Whether the protocols of the house are all that is known: then they are compiled when they are needed first.
+    pub fn is_built_in(&self) -> bool {
+        self.catalogue.is_none()
+    }
+
+    /// The policy's file, which may be one that nobody named.
+    #[cfg(all(feature = "live", unix))]
+    pub fn policy_file(&self) -> Option<PathBuf> {
+        self.policy.as_ref().map(|(path, _)| path.clone())
+    }
+
+    /// Judges a settled table by what is known, and says what the policy did.
+    pub fn report(
+        &self,
+        table: &FlowTable,
+        inputs: Vec<Input>,
+        registry: &Registry,
+        show_secrets: bool,
+        community_id_seed: u16,
+    ) -> Report {
+        let catalogue = self.catalogue.as_ref().unwrap_or_else(|| pattern::built_in());
+        let policy = self.policy.as_ref().map(|(_, policy)| policy);
+        let options = Options { show_secrets, catalogue, policy, community_id_seed };
+        let mut report = report_with(table, inputs, registry, options);
+        report.policy =
+            self.policy.as_ref().map(|(path, _)| PolicyNote::of(path.display().to_string(), &report.findings));
+        report
+    }
+}
+
 impl Knowledge {
-    /// See [`PolicyArg::read`].
-    pub fn policy(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(PathBuf, Policy)>> {
-        self.named.read(catalogue)
+    /// Reads the files.
+    pub fn read(&self) -> anyhow::Result<Known> {
+        let catalogue = self.catalogue()?;
+        let policy = self.named.read(catalogue.as_ref())?;
+        Ok(Known { catalogue, policy })
     }
 
     /// The protocols of the house with the user's own.
-    pub fn catalogue(&self) -> anyhow::Result<Option<Catalogue>> {
+    fn catalogue(&self) -> anyhow::Result<Option<Catalogue>> {
         if self.signatures.is_empty() {
             return Ok(None);
         }

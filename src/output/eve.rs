@@ -3,7 +3,7 @@
 
 use super::{json, words, zeek};
 use crate::class::{Class, Confidence, Evidence, Weight};
-use crate::finding::{Connection, Finding, FlowNote};
+use crate::finding::{Connection, Finding, FlowNote, Kind};
 use crate::frame::Timestamp;
 use crate::port::Transport;
 use crate::report::Report;
@@ -31,12 +31,14 @@ pub fn write(report: &Report, mut writer: impl Write) -> io::Result<()> {
             json::write_line(&alert_event(finding, reason, flow), &mut writer)?;
         }
     }
-    // What no single flow shows (a pace, a sweep whose first frames were not kept) is told of the first.
+    // What no single flow shows is told of the service alone, where it has several: no client is accused of it.
     for finding in &report.findings {
         for reason in alerts(finding).filter(|reason| !told.contains(&(std::ptr::from_ref(finding), reason.by))) {
-            if let Some(flow) = finding.flows.first() {
-                json::write_line(&alert_event(finding, reason, flow), &mut writer)?;
-            }
+            let event = match finding.flows.as_slice() {
+                [flow] => alert_event(finding, reason, flow),
+                _ => service_alert_event(finding, reason),
+            };
+            json::write_line(&event, &mut writer)?;
         }
     }
     Ok(())
@@ -93,13 +95,37 @@ fn flow_event(finding: &Finding, flow: &FlowNote, alerted: bool) -> Value {
 
 fn alert_event(finding: &Finding, reason: &Evidence, flow: &FlowNote) -> Value {
     let mut event = event("alert", finding, flow, flow.first_seen);
+    event["app_proto"] = application(finding).into();
+    event["alert"] = alert(finding, reason);
+    event["flow"] = counts(flow);
+    event
+}
+
+/// Of a scanner the source, of anything else what serves.
+fn service_alert_event(finding: &Finding, reason: &Evidence) -> Value {
+    let mut event = json!({
+        "timestamp": written(finding.first_seen.unwrap_or_default()),
+        "event_type": "alert",
+        "proto": finding.transport.name().to_uppercase(),
+        "app_proto": application(finding),
+        "alert": alert(finding, reason),
+    });
+    if finding.kind == Kind::Scanner {
+        event["src_ip"] = finding.address.to_string().into();
+    } else {
+        event["dest_ip"] = finding.server.unwrap_or(finding.address).to_string().into();
+        event["dest_port"] = finding.port.unwrap_or_default().into();
+    }
+    event
+}
+
+fn alert(finding: &Finding, reason: &Evidence) -> Value {
     let severity = match finding.confidence {
         Confidence::Certain => 1,
         Confidence::Probable => 2,
         Confidence::Weak => 3,
     };
-    event["app_proto"] = application(finding).into();
-    event["alert"] = json!({
+    json!({
         "action": "allowed",
         "gid": GENERATOR,
         "signature_id": signature_id(reason.by),
@@ -113,9 +139,7 @@ fn alert_event(finding: &Finding, reason: &Evidence, flow: &FlowNote) -> Value {
             "attack_target": [words::who(finding)],
             "tag": std::iter::once(reason.by).chain(reason.attack).collect::<Vec<_>>(),
         },
-    });
-    event["flow"] = counts(flow);
-    event
+    })
 }
 
 fn counts(flow: &FlowNote) -> Value {

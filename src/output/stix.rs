@@ -73,8 +73,13 @@ impl Bundle {
             .iter()
             .filter(|reason| reason.class == Class::Suspicious && reason.weight > Weight::NOTE)
             .collect();
-        let says: Vec<String> =
+        let mut says: Vec<String> =
             reasons.iter().map(|reason| format!("{}: {}", reason.by, super::safe::text(&reason.says))).collect();
+        // A bundle is to be read: of many flows it has the first, and says so.
+        let told = finding.flows.len().min(MAX_FLOWS);
+        if finding.flows_total > told {
+            says.push(format!("{told} of {} are in this bundle", crate::words::count(finding.flows_total, "flow")));
+        }
         let indicator = json!({
             "name": format!("{who}: {}", super::safe::text(&finding.what)),
             "description": says.join("\n"),

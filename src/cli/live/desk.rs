@@ -11,16 +11,15 @@ use super::{LiveArgs, Message, Outside, TICK};
 use crate::baseline::Baseline;
 use crate::class::{Class, Confidence};
 use crate::cli::outputs::{Format, Opened};
+use crate::cli::site::Known;
 use crate::cli::{Status, command_line};
 use crate::finding::Kind;
 use crate::output::html::Case;
 use crate::output::json;
 use crate::output::ndjson::{self, Begin, End, Event};
-use crate::policy::Policy;
 use crate::port::Transport;
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::signature::protocol::Catalogue;
 use crate::source::live;
 use crate::source::sockets::{self, Held};
 use crate::table::FlowTable;
@@ -52,8 +51,7 @@ type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>, Option<(&'stat
 pub struct Desk<'a> {
     arguments: &'a LiveArgs,
     registry: Registry,
-    catalogue: Option<Catalogue>,
-    policy: Option<(PathBuf, Policy)>,
+    known: Known,
     baseline: Option<Baseline>,
     /// What was told of each finding.
     told: BTreeMap<Key, (Class, Confidence)>,
@@ -92,8 +90,7 @@ struct Outcome {
 
 impl<'a> Desk<'a> {
     pub fn new(arguments: &'a LiveArgs, registry: Registry) -> anyhow::Result<Self> {
-        let catalogue = arguments.site.knowledge.catalogue()?;
-        let policy = arguments.site.knowledge.policy(catalogue.as_ref())?;
+        let known = arguments.site.knowledge.read()?;
         let baseline = arguments.site.baseline()?;
         let color = arguments.common.color();
         let addresses = live::interfaces().unwrap_or_default().into_iter().flat_map(|interface| interface.addresses);
@@ -101,8 +98,7 @@ impl<'a> Desk<'a> {
         Ok(Desk {
             arguments,
             registry,
-            catalogue,
-            policy,
+            known,
             baseline,
             told: BTreeMap::new(),
             counters: Counters::default(),
@@ -130,8 +126,7 @@ impl<'a> Desk<'a> {
 
     /// Files that SIGHUP reads again.
     pub fn readable(&self) -> Vec<PathBuf> {
-        let files =
-            self.arguments.site.knowledge.files().into_iter().chain(self.policy.iter().map(|(path, _)| path.clone()));
+        let files = self.arguments.site.knowledge.files().into_iter().chain(self.known.policy_file());
         // The folder: a file that is replaced by another one of its name is another file.
         let folder = |file: PathBuf| match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -368,16 +363,11 @@ impl<'a> Desk<'a> {
     }
 
     fn reload(&mut self, bar: Option<&ProgressBar>) {
-        let again = || -> anyhow::Result<_> {
-            let catalogue = self.arguments.site.knowledge.catalogue()?;
-            let policy = self.arguments.site.knowledge.policy(catalogue.as_ref())?;
-            Ok((catalogue, policy))
-        };
-        let again = again();
+        let again = self.arguments.site.knowledge.read();
         let failed = again.is_err();
         let message = match again {
-            Ok((catalogue, policy)) => {
-                (self.catalogue, self.policy) = (catalogue, policy);
+            Ok(known) => {
+                self.known = known;
                 "policy and signatures read again".to_owned()
             }
             Err(error) => format!("policy and signatures stay as they were: {error:#}"),

@@ -3,9 +3,7 @@
 use super::{Desk, MAX_PROCESSES, MUCH_LOST, Outside};
 use crate::class::{Class, Evidence, Weight};
 use crate::finding::{Finding, Kind};
-use crate::judge::Options;
-use crate::report::{Input, PolicyNote, Report, Status as InputStatus, report_with};
-use crate::signature::pattern;
+use crate::report::{Input, Report, Status as InputStatus};
 use crate::source::live::Losses;
 use crate::source::sockets::Held;
 use crate::table::FlowTable;
@@ -69,16 +67,9 @@ impl Desk<'_> {
             sha256: None,
             interfaces: Vec::new(),
         };
-        let options = Options {
-            show_secrets: self.arguments.show_secrets,
-            catalogue: self.catalogue.as_ref().unwrap_or_else(|| pattern::built_in()),
-            policy: self.policy.as_ref().map(|(_, policy)| policy),
-            community_id_seed: self.arguments.outputs.community_id_seed,
-        };
-        let mut report = report_with(table, vec![input], &self.registry, options);
+        let (show_secrets, seed) = (self.arguments.show_secrets, self.arguments.outputs.community_id_seed);
+        let mut report = self.known.report(table, vec![input], &self.registry, show_secrets, seed);
         table.totals = own;
-        report.policy =
-            self.policy.as_ref().map(|(path, _)| PolicyNote::of(path.display().to_string(), &report.findings));
         if let Some(baseline) = &self.baseline {
             report.mark_new(baseline);
         }
