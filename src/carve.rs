@@ -92,7 +92,7 @@ impl<'a> Wanted<'a> {
             for reason in &finding.evidence {
                 for frame in &reason.frames {
                     if let Some(input) = input(frame.input) {
-                        let at = FrameRef { input, number: frame.number };
+                        let at = FrameRef::new(input, frame.number);
                         wanted.reasons.entry(at).or_default().insert(&reason.by);
                     }
                 }
@@ -153,7 +153,7 @@ impl<'a> Wanted<'a> {
         let reasons = self.reasons.get(&at).map_or_else(String::new, |reasons| {
             format!("; seen here: {}", reasons.iter().copied().collect::<Vec<_>>().join(", "))
         });
-        let text = format!("gapwatch: {}{reasons}; frame {} of {input}", named.join(" | "), at.number);
+        let text = format!("gapwatch: {}{reasons}; frame {} of {input}", named.join(" | "), at.number());
         safe::text(&text).into_owned()
     }
 }

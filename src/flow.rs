@@ -108,6 +108,8 @@ pub struct Half {
     pub syn_ack: u64,
     pub fin: u64,
     pub rst: u64,
+    /// Payloads that are no whole RPC records: what they say may only show when segments are put together.
+    pub broken: u64,
     /// TCP packets whose flags no connection has: none at all, FIN without ACK, SYN with FIN or RST.
     pub odd_flags: u64,
     pub first: Option<Stamp>,
@@ -211,7 +213,9 @@ impl Half {
         if packet.payload.is_empty() {
             return;
         }
-        if !is_plain_call(packet, calls) {
+        let whole = is_whole(packet, calls);
+        self.broken += u64::from(!whole);
+        if !(whole && calls.iter().all(|found| is_plain_call(&found.message.body))) {
             self.opening.observe(stamp, packet);
         }
         if !calls.is_empty() {
@@ -234,16 +238,17 @@ impl Half {
     }
 }
 
-/// Whether a packet holds whole RPC calls and nothing else, of programs whose answers teach nothing: what they say is
-/// counted, and nobody reads them again.
-fn is_plain_call(packet: &Packet<'_>, calls: &[rpc::Found<'_>]) -> bool {
+/// Whether a packet holds whole RPC messages and nothing else.
+#[must_use]
+pub fn is_whole(packet: &Packet<'_>, calls: &[rpc::Found<'_>]) -> bool {
     let mark = if packet.transport == Transport::Tcp { 4 } else { 0 };
-    let plain = calls.iter().all(|found| match found.message.body {
-        rpc::Body::Call(call) => !found.message.inside && !call.cut && !READ_AGAIN.contains(&call.program),
-        rpc::Body::Reply(_) => false,
-    });
-    plain
+    calls.iter().all(|found| !found.message.inside)
         && calls.iter().map(|found| mark + found.message.length as usize).sum::<usize>() == packet.payload_len as usize
+}
+
+/// A whole call of a program whose answers teach nothing: what it says is counted, and nobody reads it again.
+fn is_plain_call(body: &rpc::Body) -> bool {
+    matches!(body, rpc::Body::Call(call) if !call.cut && !READ_AGAIN.contains(&call.program))
 }
 
 /// What the signatures see in a payload, but for those that have features of their own.
@@ -269,6 +274,7 @@ impl Merge for Half {
             syn_ack,
             fin,
             rst,
+            broken,
             odd_flags,
             first,
             last,
@@ -290,6 +296,7 @@ impl Merge for Half {
         self.syn_ack += syn_ack;
         self.fin += fin;
         self.rst += rst;
+        self.broken += broken;
         self.odd_flags += odd_flags;
         self.first = earliest(self.first, first);
         self.last = self.last.max(last);

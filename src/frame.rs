@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// LINKTYPE numbers of frames that hold IP where gapwatch can find it (<https://www.tcpdump.org/linktypes.html>), with their names.
 const LINK_TYPES: [(u32, &str); 14] = [
@@ -117,11 +118,66 @@ impl LinkType {
 }
 
 /// Where a frame lies: the input (by its place in the report's list) and its number there, from 1, as Wireshark counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+// One word, because a table holds a great many of them; it keeps their order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-pub struct FrameRef {
-    pub input: u32,
-    pub number: u64,
+#[serde(into = "Place")]
+pub struct FrameRef(NonZeroU64);
+
+/// A reference to a frame, spelt out.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename = "FrameRef")]
+struct Place {
+    input: u32,
+    number: u64,
+}
+
+/// Bits for the number: a million million frames of an input, and sixteen million inputs.
+const NUMBER_BITS: u32 = 40;
+const MAX_NUMBER: u64 = (1 << NUMBER_BITS) - 1;
+const MAX_INPUT: u64 = u64::MAX >> NUMBER_BITS;
+
+impl FrameRef {
+    /// Holds both at what there is room for.
+    #[must_use]
+    pub const fn new(input: u32, number: u64) -> Self {
+        let input = if input as u64 > MAX_INPUT { MAX_INPUT } else { input as u64 };
+        let number = if number > MAX_NUMBER { MAX_NUMBER } else { number };
+        match NonZeroU64::new(input << NUMBER_BITS | number) {
+            Some(word) => FrameRef(word),
+            None => FrameRef(NonZeroU64::MIN), // frames are numbered from 1
+        }
+    }
+
+    #[must_use]
+    pub const fn input(self) -> u32 {
+        (self.0.get() >> NUMBER_BITS) as u32
+    }
+
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0.get() & MAX_NUMBER
+    }
+}
+
+/// The first frame of the first input.
+impl Default for FrameRef {
+    fn default() -> Self {
+        FrameRef::new(0, 1)
+    }
+}
+
+impl From<FrameRef> for Place {
+    fn from(at: FrameRef) -> Self {
+        Place { input: at.input(), number: at.number() }
+    }
+}
+
+impl fmt::Debug for FrameRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "frame {} of input {}", self.number(), self.input())
+    }
 }
 
 /// A moment and a place in the capture. The order is total over all inputs of a run, so "the first" never depends on
@@ -155,6 +211,18 @@ impl Frame<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_ordered_by_input_and_number_and_held_at_the_limit() {
+        let places = [(0, 1), (0, MAX_NUMBER), (1, 1), (7, 2), (u32::MAX >> 8, MAX_NUMBER)];
+        assert!(places.map(|(input, number)| FrameRef::new(input, number)).is_sorted());
+        assert!(places.iter().all(|&(input, number)| {
+            let at = FrameRef::new(input, number);
+            (at.input(), at.number()) == (input, number)
+        }));
+        assert_eq!(FrameRef::new(u32::MAX, u64::MAX), FrameRef::new(u32::MAX >> 8, MAX_NUMBER));
+        assert_eq!(size_of::<Option<Stamp>>(), 16);
+    }
 
     #[test]
     fn times_are_written_with_nine_decimals_in_utc() {

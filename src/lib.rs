@@ -16,7 +16,7 @@
 //! let mut table = FlowTable::new(registry.scope(false), MAX_FLOWS);
 //! for (number, bytes) in [(1, &call[..]), (2, &reply[..])] {
 //!     let wire_len = u32::try_from(bytes.len())?;
-//!     let at = FrameRef { input: 0, number };
+//!     let at = FrameRef::new(0, number);
 //!     table.take(&Frame { time: Timestamp::new(1, number), link: LinkType(101), wire_len, bytes, at, interface: 0 });
 //! }
 //! table.settle();

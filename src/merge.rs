@@ -7,8 +7,8 @@
 
 mod sample;
 
+use indexmap::IndexMap;
 pub use sample::Sample;
-use std::collections::HashMap;
 use std::hash::Hash;
 
 pub trait Merge {
@@ -64,43 +64,32 @@ pub fn earliest<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 /// hash table holds their places only: it stays small, and growing it moves no entry.
 #[derive(Clone, Debug)]
 pub struct Bounded<K, V> {
-    places: HashMap<K, u32, foldhash::fast::RandomState>,
-    entries: Vec<(K, V)>,
+    entries: IndexMap<K, V, foldhash::fast::RandomState>,
     limit: usize,
     /// The least key that was ever dropped; nothing from there on is let in again.
     cut: Option<(u64, K)>,
 }
 
-/// Places are counted in 32 bits.
-const MAX_ENTRIES: usize = 1 << 30;
-
 impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let limit = limit.clamp(1, MAX_ENTRIES);
-        Bounded { places: HashMap::default(), entries: Vec::new(), limit, cut: None }
+        Bounded { entries: IndexMap::default(), limit: limit.max(1), cut: None }
     }
 
     /// The features of `key`; `None` where the map is full and the key is not among the least.
     #[inline]
     pub fn entry(&mut self, key: K) -> Option<&mut V> {
-        if let Some(&place) = self.places.get(&key) {
-            return self.entries.get_mut(place as usize).map(|(_, value)| value);
+        if let Some(place) = self.entries.get_index_of(&key) {
+            return self.entries.get_index_mut(place).map(|(_, value)| value);
         }
-        if self.entries.len() > self.limit + self.limit / 4 {
-            self.settle();
-        }
-        if !self.is_let_in(&key) {
-            return None;
-        }
-        self.push(key, V::default());
-        self.entries.last_mut().map(|(_, value)| value)
+        self.make_room();
+        self.is_let_in(&key).then(|| self.entries.entry(key).or_default())
     }
 
-    fn push(&mut self, key: K, value: V) {
-        // There are at most MAX_ENTRIES and a quarter.
-        self.places.insert(key, u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
-        self.entries.push((key, value));
+    fn make_room(&mut self) {
+        if self.entries.len() > self.limit.saturating_add(self.limit / 4) {
+            self.settle();
+        }
     }
 
     fn is_let_in(&self, key: &K) -> bool {
@@ -110,7 +99,7 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
     /// Brings the map to its limit. Two maps that have seen the same are equal once both are settled.
     pub fn settle(&mut self) {
         if self.entries.len() > self.limit {
-            let mut order: Vec<(u64, K)> = self.entries.iter().map(|(key, _)| (key.rank(), *key)).collect();
+            let mut order: Vec<(u64, K)> = self.entries.keys().map(|key| (key.rank(), *key)).collect();
             let (_, cut, _) = order.select_nth_unstable(self.limit);
             self.cut = earliest(self.cut, Some(*cut));
             self.drop_from_cut();
@@ -118,29 +107,24 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
     }
 
     fn drop_from_cut(&mut self) {
-        let Some(cut) = self.cut else { return };
-        let before = self.entries.len();
-        self.entries.retain(|(key, _)| (key.rank(), *key) < cut);
-        if self.entries.len() < before {
-            self.places.clear();
-            let places = self.entries.iter().zip(0u32..).map(|((key, _), place)| (*key, place));
-            self.places.extend(places);
+        if let Some(cut) = self.cut {
+            self.entries.retain(|key, _| (key.rank(), *key) < cut);
         }
     }
 
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.entries.get(*self.places.get(key)? as usize).map(|(_, value)| value)
+        self.entries.get(key)
     }
 
     /// In no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.entries.iter()
     }
 
     /// In no order that means anything.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
+        self.entries.values_mut()
     }
 
     #[must_use]
@@ -177,14 +161,12 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Merge for Bounded<K, V> {
         self.cut = earliest(self.cut, other.cut);
         self.drop_from_cut();
         for (key, value) in other.entries {
-            match self.places.get(&key) {
-                Some(&place) => self.entries[place as usize].1.merge(value),
-                None if self.is_let_in(&key) => self.push(key, value),
-                None => {}
+            if let Some(mine) = self.entries.get_mut(&key) {
+                mine.merge(value);
+            } else if self.is_let_in(&key) {
+                self.entries.insert(key, value);
             }
-            if self.entries.len() > self.limit + self.limit / 4 {
-                self.settle();
-            }
+            self.make_room();
         }
         self.settle();
     }

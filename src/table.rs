@@ -1,7 +1,7 @@
 //! All that was learnt from frames: flows, and a count of every frame that went elsewhere. Tables of pieces merge to
 //! the table of the whole. Judges nothing.
 
-use crate::flow::{Flow, FlowKey, Fragments, MAX_CRUMB, Opening, Size};
+use crate::flow::{self, Flow, FlowKey, Fragments, MAX_CRUMB, Opening, Size};
 use crate::frame::{Frame, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
@@ -155,6 +155,12 @@ impl FlowTable {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// Conversations that are held, each once for every tier that it has packets of.
+    #[must_use]
+    pub fn flow_count(&self) -> usize {
+        self.tiers.iter().map(Bounded::len).sum()
     }
 
     /// Takes a frame in.
@@ -372,8 +378,7 @@ impl Merge for FlowTable {
 
 /// Whether a packet is a small segment that says nothing by itself: no whole RPC records.
 fn is_crumb(packet: &Packet<'_>, calls: &[Found<'_>]) -> bool {
-    let len = packet.payload.len();
-    let mark = 4;
-    let records = calls.iter().filter(|found| !found.message.inside).map(|found| mark + found.message.length as usize);
-    packet.transport == Transport::Tcp && (1..=MAX_CRUMB).contains(&len) && records.sum::<usize>() != len
+    packet.transport == Transport::Tcp
+        && (1..=MAX_CRUMB).contains(&packet.payload.len())
+        && !flow::is_whole(packet, calls)
 }

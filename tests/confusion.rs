@@ -63,14 +63,8 @@ fn payloads() -> Vec<(Transport, Vec<u8>)> {
             let len = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
             let bytes = &more[..len];
             let wire_len = u32::try_from(len).expect("short");
-            let frame = Frame {
-                time: Timestamp(1),
-                link: LinkType(1),
-                wire_len,
-                bytes,
-                at: FrameRef { input: 0, number: 1 },
-                interface: 0,
-            };
+            let frame =
+                Frame { time: Timestamp(1), link: LinkType(1), wire_len, bytes, at: FrameRef::new(0, 1), interface: 0 };
             if let Ok(packet) = packet::decode(&frame)
                 && !packet.payload.is_empty()
             {
@@ -174,7 +168,7 @@ fn random_dialogues_are_never_called_rpc() {
                 link: LinkType(1),
                 wire_len,
                 bytes: &bytes,
-                at: FrameRef { input: 0, number },
+                at: FrameRef::new(0, number),
                 interface: 0,
             });
         }

@@ -21,7 +21,7 @@ fn judged_cut(frames: &[Vec<u8>], snap_len: usize) -> Report {
             link: LinkType(1),
             wire_len: u32::try_from(bytes.len()).expect("short"),
             bytes: &bytes[..bytes.len().min(snap_len)],
-            at: FrameRef { input: 0, number: index as u64 + 1 },
+            at: FrameRef::new(0, index as u64 + 1),
             interface: 0,
         });
     }

@@ -34,14 +34,7 @@ fn frames() -> Vec<Vec<u8>> {
 fn observed(bytes: &[u8]) -> bool {
     let mut table = FlowTable::new(Registry::built_in().scope(false), 10);
     let wire_len = u32::try_from(bytes.len()).expect("short");
-    let frame = Frame {
-        time: Timestamp(1),
-        link: LinkType(1),
-        wire_len,
-        bytes,
-        at: FrameRef { input: 0, number: 1 },
-        interface: 0,
-    };
+    let frame = Frame { time: Timestamp(1), link: LinkType(1), wire_len, bytes, at: FrameRef::new(0, 1), interface: 0 };
     let later = packet::later_fragment(&frame).is_some();
     table.take(&frame);
     table.totals.observed > 0 || later

@@ -84,7 +84,7 @@ fn table(specs: &[Spec], offset: usize, max_flows: usize, fast_lane: bool) -> Fl
             link: LinkType(1),
             wire_len: u32::try_from(bytes.len()).expect("short"),
             bytes,
-            at: FrameRef { input: 0, number: (offset + index + 1) as u64 },
+            at: FrameRef::new(0, (offset + index + 1) as u64),
             interface: 0,
         });
     }
@@ -182,7 +182,7 @@ proptest! {
             link: LinkType(link),
             wire_len: 3000,
             bytes: &bytes,
-            at: FrameRef { input: 0, number: 1 },
+            at: FrameRef::new(0, 1),
             interface: 0,
         };
         if let Some(ports) = glance(&frame) {

@@ -185,14 +185,7 @@ fn report_of(frames: &[Vec<u8>]) -> Report {
     for (bytes, number) in frames.iter().zip(1u64..) {
         let time = Timestamp(1_700_000_000_000_000_000 + number * 1_000_000_000);
         let wire_len = u32::try_from(bytes.len()).expect("short");
-        table.take(&Frame {
-            time,
-            link: LinkType(1),
-            wire_len,
-            bytes,
-            at: FrameRef { input: 0, number },
-            interface: 0,
-        });
+        table.take(&Frame { time, link: LinkType(1), wire_len, bytes, at: FrameRef::new(0, number), interface: 0 });
     }
     table.settle();
     report(&table, Vec::new(), &registry)
@@ -276,14 +269,7 @@ fn the_next_window_knows_and_does_not_repeat() {
     let take = |table: &mut FlowTable, second: u64, bytes: &[u8]| {
         let time = Timestamp(1_700_000_000_000_000_000 + second * 1_000_000_000);
         let wire_len = u32::try_from(bytes.len()).expect("short");
-        table.take(&Frame {
-            time,
-            link: LinkType(1),
-            wire_len,
-            bytes,
-            at: FrameRef { input: 0, number: second },
-            interface: 0,
-        });
+        table.take(&Frame { time, link: LinkType(1), wire_len, bytes, at: FrameRef::new(0, second), interface: 0 });
     };
     let arguments: Vec<u8> = [100_004u32, 2, 6, 0].iter().flat_map(|word| word.to_be_bytes()).collect();
     let asked = [forge::rpc_call(7, 100_000, 2, 3), arguments].concat();

@@ -20,7 +20,8 @@ pub(super) fn read(
     traffic: &mut [Traffic; 2],
     seen: &mut [Vec<Found>; 2],
 ) {
-    for (index, half) in halves.iter().enumerate() {
+    // Where every payload is whole records, they were all seen when they came.
+    for (index, half) in halves.iter().enumerate().filter(|(_, half)| half.broken > 0) {
         let start = half.start.map(|(_, sequence)| sequence);
         if half.opening.chunks().len() > 1 {
             read_sightings(&half.opening.stream(start), &mut seen[index]);

@@ -8,7 +8,11 @@ const MAX_BEATS: usize = 96;
 
 /// The earliest seconds with payload, each once. Mergeable: what is among the earliest of all is so in its part.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Beats(Vec<u32>);
+pub struct Beats {
+    seconds: Vec<u32>,
+    /// The last of them, once more: most packets come in the same second as the one before, and then it is enough.
+    last: u32,
+}
 
 impl Beats {
     #[inline]
@@ -17,37 +21,39 @@ impl Beats {
             return;
         }
         let second = u32::try_from(time.0 / 1_000_000_000).unwrap_or(u32::MAX); // until 2106
-        match self.0.last() {
-            Some(last) if *last == second => {}
-            Some(last) if *last < second => {
-                if self.0.len() < MAX_BEATS {
-                    self.0.push(second);
-                }
-            }
-            _ => self.insert(second),
+        if second != self.last || self.seconds.is_empty() {
+            self.insert(second);
         }
     }
 
     fn insert(&mut self, second: u32) {
-        if let Err(index) = self.0.binary_search(&second) {
-            self.0.insert(index, second);
-            self.0.truncate(MAX_BEATS);
+        let index = match self.seconds.len() {
+            len if len == 0 || self.last < second => len,
+            _ => match self.seconds.binary_search(&second) {
+                Ok(_) => return,
+                Err(index) => index,
+            },
+        };
+        if index < MAX_BEATS {
+            self.seconds.truncate(MAX_BEATS - 1);
+            self.seconds.insert(index, second);
+            self.last = self.seconds[self.seconds.len() - 1];
         }
     }
 
     /// In seconds since 1970, in order.
     #[must_use]
     pub fn seconds(&self) -> &[u32] {
-        &self.0
+        &self.seconds
     }
 }
 
 impl Merge for Beats {
     fn merge(&mut self, other: Self) {
-        if self.0.is_empty() {
+        if self.seconds.is_empty() {
             *self = other;
             return;
         }
-        other.0.into_iter().for_each(|second| self.insert(second));
+        other.seconds.into_iter().for_each(|second| self.insert(second));
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn chunk(number: u64, sequence: u32, bytes: &[u8]) -> Chunk {
-        let stamp = Stamp { time: Timestamp(number), at: FrameRef { input: 0, number } };
+        let stamp = Stamp { time: Timestamp(number), at: FrameRef::new(0, number) };
         #[allow(clippy::cast_possible_truncation)]
         Chunk { stamp, sequence, bytes: bytes.into(), wire_len: bytes.len() as u32 }
     }
@@ -212,7 +212,7 @@ mod tests {
         let stream = opening(&parts).stream(Some(u32::MAX - 2));
         assert_eq!(stream.bytes, b"abclate");
         assert!(stream.from_start);
-        assert_eq!(stream.seen(3).map(|stamp| stamp.at.number), Some(3));
+        assert_eq!(stream.seen(3).map(|stamp| stamp.at.number()), Some(3));
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
             parts in proptest::collection::vec((0u64..30, 0u32..4, 0usize..3000), 0..20), cut in 0usize..20, swap: bool,
         ) {
             let chunks: Vec<Chunk> = parts.iter().enumerate().map(|(number, &(time, sequence, len))| {
-                let stamp = Stamp { time: Timestamp(time), at: FrameRef { input: 0, number: number as u64 } };
+                let stamp = Stamp { time: Timestamp(time), at: FrameRef::new(0, number as u64 + 1) };
                 Chunk { stamp, sequence, bytes: vec![0; len.min(Size::Ordinary.chunk())].into(), wire_len: 0 }
             }).collect();
             let (a, b) = chunks.split_at(cut.min(chunks.len()));

@@ -69,9 +69,9 @@ fn row(report: &Report, finding: &Finding) -> [String; HEADER.len()] {
         .evidence
         .iter()
         .flat_map(|reason| &reason.frames)
-        .map(|frame| match report.inputs.get(frame.input as usize) {
-            Some(input) if report.inputs.len() > 1 => format!("{}:{}", input.name, frame.number),
-            _ => frame.number.to_string(),
+        .map(|frame| match report.inputs.get(frame.input() as usize) {
+            Some(input) if report.inputs.len() > 1 => format!("{}:{}", input.name, frame.number()),
+            _ => frame.number().to_string(),
         })
         .collect();
     [

@@ -117,7 +117,7 @@ fn reason(reason: &Evidence) -> Value {
         "class": reason.class,
         "weight": reason.weight,
         "says": reason.says,
-        "frames": reason.frames.iter().map(|frame| frame.number).collect::<Vec<_>>(),
+        "frames": reason.frames.iter().map(|frame| frame.number()).collect::<Vec<_>>(),
     })
 }
 

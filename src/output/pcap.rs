@@ -119,7 +119,7 @@ mod tests {
         let mut files = Files::create(&path, LinkType(1), 100, 2).expect("writable");
         for number in 1..=5u64 {
             let bytes = &[u8::try_from(number).expect("small"); 60];
-            let at = FrameRef { input: 0, number };
+            let at = FrameRef::new(0, number);
             let frame = Frame { time: Timestamp(number), link: LinkType(1), wire_len: 60, bytes, at, interface: 0 };
             files.write(&frame).expect("room");
         }

@@ -100,7 +100,7 @@ pub fn tunnel(finding: &Finding) -> Option<String> {
 pub fn frames(report: &Report, frames: &[FrameRef]) -> String {
     let mut by_input: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for frame in frames {
-        by_input.entry(frame.input).or_default().push(frame.number.to_string());
+        by_input.entry(frame.input()).or_default().push(frame.number().to_string());
     }
     let parts: Vec<String> = by_input
         .into_iter()

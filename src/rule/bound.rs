@@ -66,9 +66,9 @@ fn of<'a>(service: &Service, bindings: &'a Bindings) -> &'a [Learnt] {
 
 /// `frame 12`, and of which input where that is not the first.
 fn place(stamp: Stamp) -> String {
-    match stamp.at.input {
-        0 => format!("frame {}", stamp.at.number),
-        input => format!("frame {} of input {}", stamp.at.number, input + 1),
+    match stamp.at.input() {
+        0 => format!("frame {}", stamp.at.number()),
+        input => format!("frame {} of input {}", stamp.at.number(), input + 1),
     }
 }
 

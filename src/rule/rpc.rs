@@ -104,7 +104,9 @@ pub fn sum(flows: &[Conversation]) -> Sum {
                 let repeats = u64::from(reply.times.saturating_sub(1));
                 replies.messages += u64::from(reply.times);
                 replies.distinct += 1;
-                *repeated_outcomes.entry(reply.outcome).or_default() += repeats;
+                if repeats > 0 {
+                    *repeated_outcomes.entry(reply.outcome).or_default() += repeats;
+                }
                 sum.reply_frames.push(reply.first);
             }
             match (call, reply) {

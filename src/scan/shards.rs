@@ -16,8 +16,10 @@ const BATCH_BYTES: usize = 128 * 1024;
 /// Frames that make a batch where they are short, and room for one long frame beyond its bytes.
 const BATCH_FRAMES: usize = 1024;
 const LONG_FRAME: usize = 64 * 1024;
-/// Batches that wait for a thread; when there are more, the reading thread takes one itself.
+/// Batches that wait for a thread; when there are more, the reading thread takes one itself, or waits.
 const WAITING: usize = 8;
+/// Flows up to which the reading thread helps out: each that two threads have seen is merged at the end.
+const FEW_FLOWS: usize = 256;
 /// Parts that conversations are dealt into; the reading thread keeps fewer than the others, because it reads as well.
 const PARTS: u64 = 64;
 /// Of as many parts as each other thread has, the reading one keeps this many hundredths.
@@ -147,20 +149,30 @@ impl<'scope> Shards<'scope> {
         }
         let next = helper.empty.try_recv().ok().or_else(|| self.spare.pop()).unwrap_or_else(Batch::new);
         let batch = std::mem::replace(&mut helper.batch, next);
-        if let Err(TrySendError::Full(mut batch) | TrySendError::Disconnected(mut batch)) = helper.full.try_send(batch)
-        {
-            batch.pour_into(&mut self.table);
-            self.spare.push(batch);
+        match helper.full.try_send(batch) {
+            // Few conversations are dealt unevenly; those that this thread keeps a part of are soon merged.
+            Err(TrySendError::Full(mut batch)) if self.table.flow_count() < FEW_FLOWS => {
+                batch.pour_into(&mut self.table);
+                self.spare.push(batch);
+            }
+            Err(TrySendError::Full(batch)) => drop(helper.full.send(batch)),
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {} // its panic is passed on when it is joined
         }
     }
 
     /// The table of everything.
     pub fn finish(mut self) -> FlowTable {
-        for mut helper in self.helpers {
-            helper.batch.pour_into(&mut self.table);
-            drop(helper.full);
-            let table = helper.thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
-            self.table.merge(table);
+        let threads: Vec<_> = self
+            .helpers
+            .into_iter()
+            .map(|Helper { batch, full, thread, .. }| {
+                drop(full.send(batch)); // where nobody takes it, joining passes the panic on
+                thread
+            })
+            .collect();
+        self.table.settle();
+        for thread in threads {
+            self.table.merge(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));
         }
         self.table.settle();
         self.table

@@ -208,7 +208,7 @@ mod tests {
     use crate::merge::spread;
 
     fn of(bytes: &[u8]) -> Texture {
-        let stamp = Stamp { time: Timestamp(0), at: FrameRef { input: 0, number: 1 } };
+        let stamp = Stamp { time: Timestamp(0), at: FrameRef::new(0, 1) };
         Texture::of(&bytes[..bytes.len().min(1400)], &[bytes], true, stamp)
     }
 

@@ -103,14 +103,7 @@ impl Account {
         let odd = time < self.latest || self.first.is_none() || (wire_len as usize) < bytes.len() || !time.is_known();
         let wire_len = if odd { self.odd_frame(time, wire_len, bytes.len()) } else { wire_len };
         self.latest = self.latest.max(time);
-        Frame {
-            time,
-            link,
-            wire_len,
-            bytes,
-            at: FrameRef { input: self.input, number: self.number },
-            interface: self.interface,
-        }
+        Frame { time, link, wire_len, bytes, at: FrameRef::new(self.input, self.number), interface: self.interface }
     }
 
     /// The first frame, and frames that contradict themselves or those before. Gives the length on the wire.

@@ -148,7 +148,7 @@ impl Live {
             let fraction = u64::try_from(packet.header.ts.tv_usec).unwrap_or(0);
             let nanos = if nanoseconds { fraction } else { fraction * 1000 };
             let time = Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos));
-            let at = FrameRef { input: 0, number: *number };
+            let at = FrameRef::new(0, *number);
             take(Frame { time, link, wire_len: packet.header.len, bytes: packet.data, at, interface: 0 });
         });
         match handed {
