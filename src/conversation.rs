@@ -11,14 +11,14 @@ mod streams;
 pub use bindings::{Bindings, Learnt};
 pub use roles::{Basis, is_callback};
 
-use crate::flow::{Flow, FlowKey, Half, RemoteCalls};
+use crate::flow::{FlowKey, RemoteCalls};
 use crate::frame::{FrameRef, Stamp};
 use crate::packet::Endpoint;
 use crate::port::{Scope, Transport};
 use crate::signature::protocol::Catalogue;
 use crate::signature::texture::Texture;
 use crate::signature::{self, Label};
-use crate::table::Crumbs;
+use crate::table::{Crumbs, Gathered};
 use crate::tunnel::Tunnel;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -184,27 +184,27 @@ impl Traffic<'_> {
 impl<'a> Conversation<'a> {
     #[must_use]
     pub fn new(
-        key: FlowKey,
-        flow: &Cow<'a, Flow>,
+        gathered: &Gathered<'a>,
         crumbs: Option<&Crumbs>,
         scope: &Scope,
         bindings: &Bindings,
         catalogue: &Catalogue,
     ) -> Self {
-        let mut halves = flow.halves.each_ref().map(|half| traffic(half, key.transport));
-        match flow {
-            Cow::Borrowed(flow) => {
-                for (half, of) in halves.iter_mut().zip(&flow.halves) {
-                    half.remote_calls = of.remote_calls.as_ref().map(Cow::Borrowed);
+        let (key, halves) = (gathered.key, &*gathered.halves);
+        let mut traffic = [0, 1].map(|side| traffic(gathered, side));
+        match &gathered.halves {
+            Cow::Borrowed(halves) => {
+                for (traffic, half) in traffic.iter_mut().zip(*halves) {
+                    traffic.remote_calls = half.remote_calls.as_ref().map(Cow::Borrowed);
                 }
             }
-            Cow::Owned(flow) => {
-                for (half, of) in halves.iter_mut().zip(&flow.halves) {
-                    half.remote_calls = of.remote_calls.clone().map(Cow::Owned);
+            Cow::Owned(halves) => {
+                for (traffic, half) in traffic.iter_mut().zip(halves) {
+                    traffic.remote_calls = half.remote_calls.clone().map(Cow::Owned);
                 }
             }
         }
-        let mut seen: [Vec<Found>; 2] = flow.halves.each_ref().map(|half| {
+        let mut seen: [Vec<Found>; 2] = halves.each_ref().map(|half| {
             half.sightings
                 .iter()
                 .map(|(key, seen)| Found {
@@ -216,17 +216,17 @@ impl<'a> Conversation<'a> {
                 .collect()
         });
         if key.transport == Transport::Tcp {
-            streams::read(&flow.halves, crumbs, &mut halves, &mut seen);
+            streams::read(gathered, crumbs, &mut traffic, &mut seen);
         }
-        streams::adopt(&mut halves);
-        let accepted = roles::handshake(&halves);
-        let spoken = halves.each_ref().map(|half| half.remote_calls.is_some());
-        let textures = openings::read(catalogue, key.transport, &flow.halves, accepted, spoken, &mut seen);
-        for (half, texture) in halves.iter_mut().zip(textures) {
+        streams::adopt(&mut traffic);
+        let accepted = roles::handshake(&traffic);
+        let spoken = traffic.each_ref().map(|half| half.remote_calls.is_some());
+        let textures = openings::read(catalogue, gathered, accepted, spoken, &mut seen);
+        for (half, texture) in traffic.iter_mut().zip(textures) {
             half.texture = texture;
         }
-        let (server, basis) = roles::tell(&key, &halves, &seen, scope, bindings);
-        let [a, b] = halves;
+        let (server, basis) = roles::tell(&key, &traffic, &seen, scope, bindings);
+        let [a, b] = traffic;
         let (from_client, from_server) = if server == 0 { (b, a) } else { (a, b) };
         let mut conversation = Conversation {
             key,
@@ -353,27 +353,28 @@ impl<'a> Conversation<'a> {
     }
 }
 
-fn traffic<'a>(half: &Half, transport: Transport) -> Traffic<'a> {
-    debug_assert!(transport == Transport::Tcp || half.syn == 0);
+fn traffic<'a>(gathered: &Gathered<'_>, side: usize) -> Traffic<'a> {
+    let (headers, half) = (&gathered.headers[side], &gathered.halves[side]);
+    debug_assert!(gathered.key.transport == Transport::Tcp || headers.syn == 0);
     Traffic {
-        packets: half.packets,
-        bytes: half.bytes,
-        payload_packets: half.payload_packets,
-        payload_bytes: half.payload_bytes,
+        packets: headers.packets,
+        bytes: headers.bytes,
+        payload_packets: headers.payload_packets,
+        payload_bytes: headers.payload_bytes,
         missing_bytes: half.missing_bytes,
-        syn: half.syn,
-        syn_ack: half.syn_ack,
-        rst: half.rst,
-        fin: half.fin,
-        odd_flags: half.odd_flags,
-        first: half.first,
-        last: half.last,
+        syn: headers.syn,
+        syn_ack: headers.syn_ack,
+        rst: headers.rst,
+        fin: headers.fin,
+        odd_flags: headers.odd_flags,
+        first: headers.first,
+        last: headers.last,
         first_payload: half.first_payload,
         beats: Some(half.beats.seconds()).filter(|beats| beats.len() >= MIN_BEATS).unwrap_or_default().to_vec(),
         different: half.opening.chunks().len(),
         texture: None,
         remote_calls: None,
-        gathered: half.gathered.clone(),
+        gathered: gathered.fragments[side].clone(),
         resynchronised: 0,
     }
 }

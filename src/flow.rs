@@ -2,18 +2,20 @@
 
 mod beats;
 mod fragments;
+mod headers;
 mod opening;
 mod remote_call;
 
 pub use beats::Beats;
 pub use fragments::Fragments;
+pub use headers::{BothHeaders, Headers};
 pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
 pub use remote_call::{CallSeen, Identity, Named, RemoteCalls, ReplySeen, Strays};
 
 use crate::class::Class;
-use crate::frame::{Frame, Stamp};
+use crate::frame::Stamp;
 use crate::merge::{Few, Merge, Rank, earliest, spread_bytes, spread_with};
-use crate::packet::{Endpoint, Packet, flag};
+use crate::packet::{Endpoint, Packet};
 use crate::port::Transport;
 use crate::signature::{self, Payload, netinfo, portmap, rpc};
 use crate::tunnel::Tunnel;
@@ -61,19 +63,18 @@ impl Rank for FlowKey {
     }
 }
 
-/// A conversation: the features of both directions.
+/// A conversation with payload: the features of both directions, each as `FlowKey::ends[0]` and as `FlowKey::ends[1]` sent
+/// them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flow {
-    /// What `FlowKey::ends[0]` sent, and what `FlowKey::ends[1]` sent.
+    pub headers: BothHeaders,
     pub halves: [Half; 2],
 }
 
 impl Flow {
     /// Puts what is written as a log in order.
     pub fn settle(&mut self) {
-        for calls in self.halves.iter_mut().filter_map(|half| half.remote_calls.as_deref_mut()) {
-            calls.settle();
-        }
+        self.halves.iter_mut().for_each(Half::settle);
     }
 
     /// Whether either side calls this RPC program.
@@ -86,43 +87,25 @@ impl Flow {
 
 impl Merge for Flow {
     fn merge(&mut self, other: Self) {
+        self.headers.merge(other.headers);
         for (mine, theirs) in self.halves.iter_mut().zip(other.halves) {
             mine.merge(theirs);
         }
     }
 }
 
-/// The features of one direction.
+/// What one direction said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Half {
-    pub packets: u64,
-    /// Whole frames, as they were on the wire.
-    pub bytes: u64,
-    pub payload_packets: u64,
-    /// Payload on the wire, retransmissions included.
-    pub payload_bytes: u64,
     /// Payload that was on the wire and not in the capture.
     pub missing_bytes: u64,
-    pub fragments: u64,
-    pub syn: u64,
-    pub syn_ack: u64,
-    pub fin: u64,
-    pub rst: u64,
     /// Payloads that are no whole RPC records: what they say may only show when segments are put together.
     pub broken: u64,
-    /// TCP packets whose flags no connection has: none at all, FIN without ACK, SYN with FIN or RST.
-    pub odd_flags: u64,
-    pub first: Option<Stamp>,
-    pub last: Option<Stamp>,
     pub first_payload: Option<Stamp>,
-    /// The earliest SYN or SYN-ACK with its sequence number.
-    pub start: Option<(Stamp, u32)>,
     pub beats: Beats,
     pub opening: Opening,
     pub remote_calls: Option<Box<RemoteCalls>>,
     pub sightings: Few<SightingKey, Sighting, MAX_SIGHTINGS>,
-    /// The identifications of datagrams whose later fragments were gathered; filled in when the table is read.
-    pub gathered: Vec<u32>,
 }
 
 /// A signature by its place in [`signature::ALL`], and what it saw.
@@ -171,42 +154,18 @@ impl Merge for Sighting {
 }
 
 impl Half {
-    /// Takes in what the later fragments of a datagram of this direction add.
-    pub fn gather(&mut self, identification: u32, later: &Fragments) {
-        self.gathered.push(identification);
-        self.packets += later.later;
-        self.bytes += later.bytes;
-        self.payload_bytes += later.payload_bytes;
-        self.fragments += later.later;
-        self.first = earliest(self.first, later.first);
-        self.last = self.last.max(later.last);
+    /// Puts what is written as a log in order.
+    pub fn settle(&mut self) {
+        if let Some(calls) = self.remote_calls.as_deref_mut() {
+            calls.settle();
+        }
     }
 
-    /// Takes a packet of this direction in. `calls` are the RPC messages that begin in it.
-    pub fn observe(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, calls: &[rpc::Found<'_>]) {
-        let stamp = frame.stamp();
-        self.packets += 1;
-        self.bytes += u64::from(frame.wire_len);
-        self.fragments += u64::from(packet.fragment.is_some());
-        self.first = earliest(self.first, Some(stamp));
-        self.last = self.last.max(Some(stamp));
-        if let Some(tcp) = packet.tcp {
-            let has = |bits| tcp.flags & bits == bits;
-            let (syn, ack, fin, rst) = (has(flag::SYN), has(flag::ACK), has(flag::FIN), has(flag::RST));
-            self.syn += u64::from(syn && !ack);
-            self.syn_ack += u64::from(syn && ack);
-            self.fin += u64::from(fin);
-            self.rst += u64::from(rst);
-            self.odd_flags += u64::from(tcp.flags & (flag::SYN | flag::ACK | flag::RST) == 0 || (syn && (fin || rst)));
-            if syn {
-                self.start = earliest(self.start, Some((stamp, tcp.sequence)));
-            }
-        }
+    /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it.
+    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>, calls: &[rpc::Found<'_>]) {
         if packet.payload_len == 0 {
             return;
         }
-        self.payload_packets += 1;
-        self.payload_bytes += u64::from(packet.payload_len);
         self.missing_bytes += u64::from(packet.payload_len).saturating_sub(packet.payload.len() as u64);
         self.first_payload = earliest(self.first_payload, Some(stamp));
         self.beats.observe(stamp.time);
@@ -263,51 +222,15 @@ pub fn sightings<'a>(payload: &'a Payload<'a>) -> impl Iterator<Item = (usize, S
 impl Merge for Half {
     fn merge(&mut self, other: Self) {
         // Taken apart by name, so that a new feature cannot be forgotten here.
-        let Half {
-            packets,
-            bytes,
-            payload_packets,
-            payload_bytes,
-            missing_bytes,
-            fragments,
-            syn,
-            syn_ack,
-            fin,
-            rst,
-            broken,
-            odd_flags,
-            first,
-            last,
-            first_payload,
-            start,
-            beats,
-            opening,
-            remote_calls,
-            sightings,
-            gathered,
-        } = other;
-        self.packets += packets;
-        self.bytes += bytes;
-        self.payload_packets += payload_packets;
-        self.payload_bytes += payload_bytes;
+        let Half { missing_bytes, broken, first_payload, beats, opening, remote_calls, sightings } = other;
         self.missing_bytes += missing_bytes;
-        self.fragments += fragments;
-        self.syn += syn;
-        self.syn_ack += syn_ack;
-        self.fin += fin;
-        self.rst += rst;
         self.broken += broken;
-        self.odd_flags += odd_flags;
-        self.first = earliest(self.first, first);
-        self.last = self.last.max(last);
         self.first_payload = earliest(self.first_payload, first_payload);
-        self.start = earliest(self.start, start);
         self.beats.merge(beats);
         self.opening.merge(opening);
         if let Some(theirs) = remote_calls {
             self.remote_calls.get_or_insert_default().merge(*theirs);
         }
         self.sightings.merge(sightings);
-        self.gathered.extend(gathered);
     }
 }

@@ -56,9 +56,10 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     let mut announced = Announced::default();
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
     let mut conversations: Vec<Conversation> = table
-        .flows()
-        .map(|(key, flow)| {
-            Conversation::new(key, &flow, table.crumbs(&key), table.scope(), &bindings, options.catalogue)
+        .conversations()
+        .map(|gathered| {
+            let crumbs = table.crumbs(&gathered.key);
+            Conversation::new(&gathered, crumbs, table.scope(), &bindings, options.catalogue)
         })
         .collect();
     conversations.retain(|flow| !is_carried_over(table, flow));

@@ -1,7 +1,9 @@
 //! All that was learnt from frames: flows, and a count of every frame that went elsewhere. Tables of pieces merge to
 //! the table of the whole. Judges nothing.
 
-use crate::flow::{self, Flow, FlowKey, Fragments, MAX_CRUMB, Opening, Size};
+mod gathered;
+
+use crate::flow::{self, BothHeaders, Flow, FlowKey, Fragments, MAX_CRUMB, Opening, Size};
 use crate::frame::{Frame, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
@@ -12,12 +14,13 @@ use crate::signature::rpc::{self, Found};
 use crate::skip::Skip;
 use crate::tunnel;
 use smallvec::SmallVec;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+pub use gathered::Gathered;
 
 /// Flows with payload that are kept by default. One costs 0.7 KB, and up to 9 KB more when both openings are full.
 pub const MAX_FLOWS: usize = 50_000;
-/// Flows without payload for each with: they cost 0.7 KB, and a scan makes many.
+/// Flows without payload for each with: they cost 0.3 KB, and a scan makes many.
 const BARE_FLOWS: usize = 4;
 /// Flows with payload for each with a portmapper: those keep openings of 32 KiB.
 const CONTEXT_SHARE: usize = 8;
@@ -43,6 +46,16 @@ pub enum Tier {
 
 impl Tier {
     pub const ALL: [Tier; 4] = [Tier::Bare, Tier::Payload, Tier::RemoteCall, Tier::Context];
+
+    /// The place of a tier in [`FlowTable::spoken`].
+    const fn spoken(self) -> Option<usize> {
+        match self {
+            Tier::Bare => None,
+            Tier::Payload => Some(0),
+            Tier::RemoteCall => Some(1),
+            Tier::Context => Some(2),
+        }
+    }
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -102,7 +115,9 @@ pub struct FlowTable {
     fast_lane: bool,
     /// What ended before this is known from an earlier window: it teaches, and is not reported.
     pub since: Option<Timestamp>,
-    tiers: [Bounded<FlowKey, Flow>; Tier::ALL.len()],
+    bare: Bounded<FlowKey, BothHeaders>,
+    /// The flows of [`Tier::Payload`], [`Tier::RemoteCall`] and [`Tier::Context`].
+    spoken: [Bounded<FlowKey, Flow>; 3],
     /// Packets that fell under each tier, kept or not.
     tier_packets: [u64; Tier::ALL.len()],
     /// Small TCP segments that are no whole RPC records: a stream in crumbs shows its messages only put together.
@@ -133,11 +148,8 @@ impl FlowTable {
             max_flows,
             fast_lane: true,
             since: None,
-            tiers: Tier::ALL.map(|tier| match tier {
-                Tier::Bare => Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
-                Tier::Payload | Tier::RemoteCall => Bounded::new(max_flows),
-                Tier::Context => Bounded::new(max_flows.div_ceil(CONTEXT_SHARE)),
-            }),
+            bare: Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
+            spoken: [max_flows, max_flows, max_flows.div_ceil(CONTEXT_SHARE)].map(Bounded::new),
             tier_packets: [0; Tier::ALL.len()],
             crumbs: Bounded::new(max_flows.div_ceil(CRUMB_SHARE)),
             fragments: Bounded::new(max_flows.saturating_mul(FRAGMENTED)),
@@ -160,7 +172,7 @@ impl FlowTable {
     /// Conversations that are held, each once for every tier that it has packets of.
     #[must_use]
     pub fn flow_count(&self) -> usize {
-        self.tiers.iter().map(Bounded::len).sum()
+        self.bare.len() + self.spoken.iter().map(Bounded::len).sum::<usize>()
     }
 
     /// Takes a frame in.
@@ -226,12 +238,22 @@ impl FlowTable {
         };
         self.tier_packets[tier as usize] += 1;
         let (key, sender) = FlowKey::of(packet);
-        if let Some(flow) = self.tiers[tier as usize].entry(key) {
-            let half = &mut flow.halves[sender];
-            if self.scope.is_portmapper(packet.ports()) {
-                half.opening.resize(Size::Large);
+        match tier.spoken() {
+            None => {
+                if let Some(headers) = self.bare.entry(key) {
+                    headers[sender].observe(frame, packet);
+                }
             }
-            half.observe(frame, packet, &calls);
+            Some(place) => {
+                if let Some(flow) = self.spoken[place].entry(key) {
+                    flow.headers[sender].observe(frame, packet);
+                    let half = &mut flow.halves[sender];
+                    if self.scope.is_portmapper(packet.ports()) {
+                        half.opening.resize(Size::Large);
+                    }
+                    half.observe(frame.stamp(), packet, &calls);
+                }
+            }
         }
         if is_crumb(packet, &calls)
             && !context
@@ -252,7 +274,9 @@ impl FlowTable {
     #[must_use]
     pub fn next_window(&self) -> Self {
         let mut next = FlowTable { fast_lane: self.fast_lane, ..FlowTable::new(self.scope, self.max_flows) };
-        next.tiers[Tier::Context as usize] = self.tiers[Tier::Context as usize].clone();
+        if let Some(place) = Tier::Context.spoken() {
+            next.spoken[place].clone_from(&self.spoken[place]);
+        }
         next.tier_packets[Tier::Context as usize] = self.tier_packets[Tier::Context as usize];
         next.since = self.totals.last;
         next
@@ -260,7 +284,8 @@ impl FlowTable {
 
     /// Brings every bound to its limit. Tables of the same frames are equal once they are settled.
     pub fn settle(&mut self) {
-        for tier in &mut self.tiers {
+        self.bare.settle();
+        for tier in &mut self.spoken {
             tier.settle();
             tier.values_mut().for_each(Flow::settle);
         }
@@ -274,81 +299,27 @@ impl FlowTable {
         self.crumbs.get(key)
     }
 
-    /// Later fragments whose first one tells the flow: they are counted as skipped, and belong to those observed.
-    #[must_use]
-    pub fn gathered_fragments(&self) -> u64 {
-        self.owned_fragments().map(|(.., fragments)| fragments.later).sum()
-    }
-
-    fn owned_fragments(&self) -> impl Iterator<Item = (FlowKey, usize, u32, &Fragments)> + '_ {
-        let owned = self
-            .fragments
-            .iter()
-            .filter_map(|(key, fragments)| Some((fragments.owner()?, key.identification, fragments)));
-        let kept = |key: &FlowKey| self.tiers.iter().any(|tier| tier.get(key).is_some());
-        owned
-            .filter(move |((key, _), ..)| kept(key))
-            .map(|((key, sender), identification, fragments)| (key, sender, identification, fragments))
-    }
-
-    /// Every conversation, the features of its tiers merged; in no order that means anything. Borrowed where it lies in one
-    /// tier, as most do.
-    pub fn flows(&self) -> impl Iterator<Item = (FlowKey, Cow<'_, Flow>)> + '_ {
-        let mut gathered: HashMap<FlowKey, Vec<(usize, u32, &Fragments)>> = HashMap::new();
-        for (key, sender, identification, fragments) in self.owned_fragments() {
-            gathered.entry(key).or_default().push((sender, identification, fragments));
-        }
-        // From the last tier on: it holds most, and the others are merged into a copy of it.
-        let flows = Tier::ALL.into_iter().rev().flat_map(move |tier| {
-            let earlier = &self.tiers[..tier as usize];
-            let later = &self.tiers[tier as usize + 1..];
-            self.tiers[tier as usize]
-                .iter()
-                .filter(move |(key, _)| later.iter().all(|tier| tier.get(key).is_none()))
-                .map(move |(key, flow)| {
-                    let mut flow = Cow::Borrowed(flow);
-                    for more in earlier.iter().filter_map(|tier| tier.get(key)) {
-                        flow.to_mut().merge(more.clone());
-                    }
-                    if let Cow::Owned(merged) = &mut flow {
-                        merged.settle();
-                    }
-                    (*key, flow)
-                })
-        });
-        flows.map(move |(key, mut flow)| {
-            for (sender, identification, fragments) in gathered.get(&key).into_iter().flatten() {
-                flow.to_mut().halves[*sender].gather(*identification, fragments);
-            }
-            (key, flow)
-        })
-    }
-
-    /// One conversation, the features of its tiers merged.
-    #[must_use]
-    pub fn flow(&self, key: &FlowKey) -> Option<Flow> {
-        let mut parts = self.tiers.iter().filter_map(|tier| tier.get(key));
-        let mut flow = parts.next()?.clone();
-        parts.for_each(|more| flow.merge(more.clone()));
-        flow.settle();
-        Some(flow)
-    }
-
-    /// The conversations of one tier, with what fell under it; in no order that means anything.
+    /// The conversations of one tier, with what was said under it; in no order that means anything.
     pub fn tier(&self, tier: Tier) -> impl Iterator<Item = (&FlowKey, &Flow)> + '_ {
-        self.tiers[tier as usize].iter()
+        tier.spoken().into_iter().flat_map(|place| self.spoken[place].iter())
     }
 
     /// For each tier what its bound cost: packets whose flow was not kept, and about how many flows there were.
     #[must_use]
     pub fn beyond_bounds(&self) -> Vec<(Tier, u64, u64)> {
+        let packets = |headers: &BothHeaders| headers[0].packets + headers[1].packets;
         Tier::ALL
             .into_iter()
             .filter_map(|tier| {
-                let flows = &self.tiers[tier as usize];
-                let kept: u64 = flows.iter().flat_map(|(_, flow)| &flow.halves).map(|half| half.packets).sum();
+                let (kept, distinct): (u64, u64) = match tier.spoken() {
+                    None => (self.bare.iter().map(|(_, headers)| packets(headers)).sum(), self.bare.distinct()),
+                    Some(place) => {
+                        let flows = &self.spoken[place];
+                        (flows.iter().map(|(_, flow)| packets(&flow.headers)).sum(), flows.distinct())
+                    }
+                };
                 let lost = self.tier_packets[tier as usize] - kept;
-                (lost > 0).then(|| (tier, lost, flows.distinct()))
+                (lost > 0).then_some((tier, lost, distinct))
             })
             .collect()
     }
@@ -364,7 +335,8 @@ impl Merge for FlowTable {
     /// Both tables must be of the same scope.
     fn merge(&mut self, other: Self) {
         debug_assert!(self.scope == other.scope, "tables of different scopes");
-        for (mine, theirs) in self.tiers.iter_mut().zip(other.tiers) {
+        self.bare.merge(other.bare);
+        for (mine, theirs) in self.spoken.iter_mut().zip(other.spoken) {
             mine.merge(theirs);
         }
         for (mine, theirs) in self.tier_packets.iter_mut().zip(other.tier_packets) {

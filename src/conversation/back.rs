@@ -25,8 +25,8 @@ impl Announced {
             if key.transport != Transport::Tcp || !REMOTE_SHELLS.contains(&end.port) {
                 continue;
             }
-            let half = &flow.halves[1 - server];
-            let stream = half.opening.stream(half.start.map(|(_, sequence)| sequence));
+            let start = flow.headers[1 - server].start_sequence();
+            let stream = flow.halves[1 - server].opening.stream(start);
             let digits = stream.bytes.split(|&byte| byte == 0).next().unwrap_or_default();
             let told = std::str::from_utf8(digits).ok().filter(|_| stream.bytes.len() > digits.len());
             if let Some(port) = told.and_then(|text| text.parse().ok()).filter(|port| *port > 0) {

@@ -1,7 +1,7 @@
 //! RPC calls with their arguments and the results that came back, wherever each was seen: what a few programs say is worth
 //! reading in full. Reads openings; knows no program.
 
-use crate::flow::{Flow, FlowKey, Half};
+use crate::flow::{Flow, FlowKey};
 use crate::frame::Stamp;
 use crate::packet::Endpoint;
 use crate::port::Transport;
@@ -43,8 +43,8 @@ pub fn answered<'a>(
     // By whom it was asked and its id, then who was asked.
     let mut questions: HashMap<(Transport, Endpoint, u32), BTreeMap<IpAddr, Question>> = HashMap::new();
     for (key, flow) in flows.clone() {
-        for (side, half) in flow.halves.iter().enumerate() {
-            each_message(half, key.transport, |_, found| {
+        for side in [0, 1] {
+            each_message(flow, side, key.transport, |_, found| {
                 if let Body::Call(call) = found.message.body
                     && !call.cut
                     && is_of_interest(&call)
@@ -62,9 +62,9 @@ pub fn answered<'a>(
         return answered;
     }
     for (key, flow) in flows {
-        for (side, half) in flow.halves.iter().enumerate() {
+        for side in [0, 1] {
             let (from, client) = (key.ends[side], key.ends[1 - side]);
-            each_message(half, key.transport, |stamp, found| {
+            each_message(flow, side, key.transport, |stamp, found| {
                 let Body::Reply(outcome) = found.message.body else { return };
                 let Some(known) = questions.get(&(key.transport, client, found.message.xid)) else { return };
                 // Whoever was asked, or the only one asked where that was a broadcast.
@@ -88,17 +88,18 @@ pub fn answered<'a>(
     answered
 }
 
-/// Every message of an opening: each datagram for itself, segments put together.
-fn each_message(half: &Half, transport: Transport, mut take: impl FnMut(Stamp, &Found<'_>)) {
+/// Every message of a side's opening: each datagram for itself, segments put together.
+fn each_message(flow: &Flow, side: usize, transport: Transport, mut take: impl FnMut(Stamp, &Found<'_>)) {
+    let opening = &flow.halves[side].opening;
     match transport {
         Transport::Udp => {
-            for chunk in half.opening.chunks() {
+            for chunk in opening.chunks() {
                 let payload = Payload { transport, bytes: &chunk.bytes, wire_len: chunk.wire_len as usize };
                 rpc::found(&payload).for_each(|found| take(chunk.stamp, &found));
             }
         }
         Transport::Tcp => {
-            for stream in half.opening.streams(half.start.map(|(_, sequence)| sequence)) {
+            for stream in opening.streams(flow.headers[side].start_sequence()) {
                 for found in rpc::found(&Payload::whole(transport, &stream.bytes)).take(MAX_MESSAGES) {
                     if let Some(stamp) = stream.seen(found.at) {
                         take(stamp, &found);

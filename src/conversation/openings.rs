@@ -8,6 +8,7 @@ use crate::port::Transport;
 use crate::signature::protocol::Catalogue;
 use crate::signature::texture::Texture;
 use crate::signature::{Label, Sender};
+use crate::table::Gathered;
 
 /// Datagrams, or segments of a stream without its beginning, that are looked at on each side.
 const MAX_MESSAGES: usize = 16;
@@ -20,12 +21,12 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn of(half: &'a Half, transport: Transport) -> Self {
+    fn of(half: &'a Half, start: Option<u32>, transport: Transport) -> Self {
         let chunks = half.opening.chunks();
         let first = |count: usize| chunks.iter().take(count);
         let mut said = Said { stream: Vec::new(), messages: Vec::new(), stamps: Vec::new() };
         if transport == Transport::Tcp && chunks.len() > 1 {
-            let stream = half.opening.stream(half.start.map(|(_, sequence)| sequence));
+            let stream = half.opening.stream(start);
             if let Some(stamp) = stream.seen(0) {
                 said.stamps.push(stamp);
                 said.stream = stream.bytes;
@@ -49,16 +50,16 @@ impl<'a> Said<'a> {
 /// that accepted, where that is known; `spoken`: what each side says is RPC.
 pub(super) fn read(
     catalogue: &Catalogue,
-    transport: Transport,
-    halves: &[Half; 2],
+    gathered: &Gathered<'_>,
     server: Option<usize>,
     spoken: [bool; 2],
     seen: &mut [Vec<Found>; 2],
 ) -> [Option<Box<Texture>>; 2] {
+    let (transport, headers, halves) = (gathered.key.transport, &gathered.headers, &*gathered.halves);
     if halves.iter().all(|half| half.opening.chunks().is_empty()) || spoken == [true, true] {
         return [None, None];
     }
-    let said = halves.each_ref().map(|half| Said::of(half, transport));
+    let said = [0, 1].map(|side| Said::of(&halves[side], headers[side].start_sequence(), transport));
     let messages = said.each_ref().map(Said::messages);
     if spoken == [false, false] {
         for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
@@ -78,7 +79,7 @@ pub(super) fn read(
     [0, 1].map(|side: usize| {
         let first = halves[side].opening.chunks().first()?;
         let known = !seen[side].is_empty() || spoken[side];
-        let begins = halves[side].start.is_some() || transport == Transport::Udp;
+        let begins = headers[side].start.is_some() || transport == Transport::Udp;
         (!known).then(|| Box::new(Texture::of(&first.bytes, &messages[side], begins, first.stamp)))
     })
 }

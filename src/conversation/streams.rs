@@ -2,11 +2,11 @@
 //! several, and messages that begin inside a segment, which count where the other side bears them out. Judges nothing.
 
 use super::{Found, Traffic};
-use crate::flow::{Half, Opening, RemoteCalls, Strays, Stream, sightings};
+use crate::flow::{Opening, RemoteCalls, Strays, Stream, sightings};
 use crate::port::Transport;
 use crate::signature::rpc::{self, Body, Outcome};
 use crate::signature::{self, Payload};
-use crate::table::Crumbs;
+use crate::table::{Crumbs, Gathered};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -15,14 +15,14 @@ const MAX_MESSAGES: usize = 1024;
 
 /// Adds to both directions of a TCP conversation what their openings and small segments show.
 pub(super) fn read(
-    halves: &[Half; 2],
+    gathered: &Gathered<'_>,
     crumbs: Option<&Crumbs>,
     traffic: &mut [Traffic; 2],
     seen: &mut [Vec<Found>; 2],
 ) {
     // Where every payload is whole records, they were all seen when they came.
-    for (index, half) in halves.iter().enumerate().filter(|(_, half)| half.broken > 0) {
-        let start = half.start.map(|(_, sequence)| sequence);
+    for (index, half) in gathered.halves.iter().enumerate().filter(|(_, half)| half.broken > 0) {
+        let start = gathered.headers[index].start_sequence();
         if half.opening.chunks().len() > 1 {
             read_sightings(&half.opening.stream(start), &mut seen[index]);
             for stream in half.opening.streams(start) {

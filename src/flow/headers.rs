@@ -1,0 +1,113 @@
+//! What the headers of one direction's packets tell, whatever those carry. Knows no payload, but how long each was.
+
+use super::Fragments;
+use crate::frame::{Frame, Stamp};
+use crate::merge::{Merge, earliest};
+use crate::packet::{Packet, flag};
+
+/// The headers of one direction. All that is kept of packets without payload: a scan or a flood makes many.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Headers {
+    pub packets: u64,
+    /// Whole frames, as they were on the wire.
+    pub bytes: u64,
+    pub payload_packets: u64,
+    /// Payload on the wire, retransmissions included.
+    pub payload_bytes: u64,
+    pub fragments: u64,
+    pub syn: u64,
+    pub syn_ack: u64,
+    pub fin: u64,
+    pub rst: u64,
+    /// TCP packets whose flags no connection has: none at all, FIN without ACK, SYN with FIN or RST.
+    pub odd_flags: u64,
+    pub first: Option<Stamp>,
+    pub last: Option<Stamp>,
+    /// The earliest SYN or SYN-ACK with its sequence number.
+    pub start: Option<(Stamp, u32)>,
+}
+
+impl Headers {
+    pub fn observe(&mut self, frame: &Frame<'_>, packet: &Packet<'_>) {
+        let stamp = frame.stamp();
+        self.packets += 1;
+        self.bytes += u64::from(frame.wire_len);
+        self.payload_packets += u64::from(packet.payload_len > 0);
+        self.payload_bytes += u64::from(packet.payload_len);
+        self.fragments += u64::from(packet.fragment.is_some());
+        self.first = earliest(self.first, Some(stamp));
+        self.last = self.last.max(Some(stamp));
+        let Some(tcp) = packet.tcp else { return };
+        let has = |bits| tcp.flags & bits == bits;
+        let (syn, ack, fin, rst) = (has(flag::SYN), has(flag::ACK), has(flag::FIN), has(flag::RST));
+        self.syn += u64::from(syn && !ack);
+        self.syn_ack += u64::from(syn && ack);
+        self.fin += u64::from(fin);
+        self.rst += u64::from(rst);
+        self.odd_flags += u64::from(tcp.flags & (flag::SYN | flag::ACK | flag::RST) == 0 || (syn && (fin || rst)));
+        if syn {
+            self.start = earliest(self.start, Some((stamp, tcp.sequence)));
+        }
+    }
+
+    /// Takes in what the later fragments of a datagram of this direction add.
+    pub fn gather(&mut self, later: &Fragments) {
+        self.packets += later.later;
+        self.bytes += later.bytes;
+        self.payload_bytes += later.payload_bytes;
+        self.fragments += later.later;
+        self.first = earliest(self.first, later.first);
+        self.last = self.last.max(later.last);
+    }
+
+    /// The sequence number of the handshake, where it was seen.
+    #[must_use]
+    pub fn start_sequence(&self) -> Option<u32> {
+        self.start.map(|(_, sequence)| sequence)
+    }
+}
+
+impl Merge for Headers {
+    fn merge(&mut self, other: Self) {
+        // Taken apart by name, so that a new feature cannot be forgotten here.
+        let Headers {
+            packets,
+            bytes,
+            payload_packets,
+            payload_bytes,
+            fragments,
+            syn,
+            syn_ack,
+            fin,
+            rst,
+            odd_flags,
+            first,
+            last,
+            start,
+        } = other;
+        self.packets += packets;
+        self.bytes += bytes;
+        self.payload_packets += payload_packets;
+        self.payload_bytes += payload_bytes;
+        self.fragments += fragments;
+        self.syn += syn;
+        self.syn_ack += syn_ack;
+        self.fin += fin;
+        self.rst += rst;
+        self.odd_flags += odd_flags;
+        self.first = earliest(self.first, first);
+        self.last = self.last.max(last);
+        self.start = earliest(self.start, start);
+    }
+}
+
+/// The headers of both directions, as [`super::FlowKey::ends`] sent them.
+pub type BothHeaders = [Headers; 2];
+
+impl Merge for BothHeaders {
+    fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.iter_mut().zip(other) {
+            mine.merge(theirs);
+        }
+    }
+}
