@@ -10,7 +10,7 @@ use crate::output::safe;
 use crate::packet::{self, Endpoint, FragmentKey};
 use crate::port::{Ports, Transport};
 use crate::report::{Input, Status};
-use crate::saved::SavedFinding;
+use crate::saved::{SavedFinding, SavedFlow};
 use crate::source::capture_file::Record;
 use crate::source::{self, Options};
 use std::collections::btree_map::Entry;
@@ -68,8 +68,17 @@ impl<'a> Wanted<'a> {
             let ports = finding.targets.iter().flat_map(|targets| targets.ports.iter().copied());
             wanted.touched.push(ports.collect());
             let all = community_ids.is_empty();
+            let conversation = |flow: &SavedFlow| {
+                let ends = ordered(flow.client.endpoint(), flow.server.endpoint());
+                (flow.transport.unwrap_or(finding.transport), ends)
+            };
             match (finding.kind, finding.service()) {
-                (Kind::Service, Some(service)) if all => wanted.services.entry(service).or_default().push(index),
+                (Kind::Service, Some(service)) if all => {
+                    wanted.services.entry(service).or_default().push(index);
+                    // Connections that the server makes back to its clients are on other ports.
+                    let back = finding.flows.iter().map(conversation).filter(|(_, ends)| !ends.contains(&service.1));
+                    back.for_each(|flow| wanted.flows.entry(flow).or_default().push(index));
+                }
                 // A scanner may also have real conversations with a port that it touched: told apart where its flows are listed.
                 (Kind::Scanner, _) if all && finding.flows_total > finding.flows.len() => {
                     wanted.scanners.entry(finding.address).or_default().push(index);
@@ -77,12 +86,7 @@ impl<'a> Wanted<'a> {
                 _ => {
                     wanted.cut += usize::from(all && finding.flows_total > finding.flows.len());
                     for flow in finding.flows.iter().filter(|flow| all || community_ids.contains(&flow.community_id)) {
-                        let ends = ordered(flow.client.endpoint(), flow.server.endpoint());
-                        wanted
-                            .flows
-                            .entry((flow.transport.unwrap_or(finding.transport), ends))
-                            .or_default()
-                            .push(index);
+                        wanted.flows.entry(conversation(flow)).or_default().push(index);
                     }
                 }
             }

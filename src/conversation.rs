@@ -5,7 +5,7 @@ pub mod bindings;
 pub mod dialogue;
 pub mod elsewhere;
 mod openings;
-mod roles;
+pub mod roles;
 mod streams;
 
 pub use bindings::{Bindings, Learnt};
@@ -156,6 +156,10 @@ pub struct Traffic<'a> {
     pub rst: u64,
     pub fin: u64,
     pub odd_flags: u64,
+    /// ICMP messages from here that nobody listens.
+    pub refusals: u64,
+    /// The earliest FIN or RST.
+    pub closed: Option<Stamp>,
     pub first: Option<Stamp>,
     pub last: Option<Stamp>,
     pub first_payload: Option<Stamp>,
@@ -256,6 +260,16 @@ impl<'a> Conversation<'a> {
         conversation
     }
 
+    /// Takes the client for the server, and the server for the client.
+    fn turn(&mut self) {
+        self.server = 1 - self.server;
+        std::mem::swap(&mut self.from_client, &mut self.from_server);
+        for seen in &mut self.seen {
+            seen.from = if seen.from == Side::Client { Side::Server } else { Side::Client };
+        }
+        self.answer = self.answered();
+    }
+
     #[must_use]
     pub fn server(&self) -> Endpoint {
         self.key.ends[self.server]
@@ -343,7 +357,7 @@ impl<'a> Conversation<'a> {
             Answer::Spoke
         } else if server.syn_ack > 0 || (server.packets > server.rst && self.key.transport == Transport::Tcp) {
             Answer::Connected
-        } else if server.rst > 0 {
+        } else if server.rst + server.refusals > 0 {
             Answer::Refused
         } else if self.key.transport == Transport::Tcp && client.payload_packets > 0 {
             Answer::OneSided
@@ -367,6 +381,8 @@ fn traffic<'a>(gathered: &Gathered<'_>, side: usize) -> Traffic<'a> {
         rst: headers.rst,
         fin: headers.fin,
         odd_flags: headers.odd_flags,
+        refusals: headers.refusals,
+        closed: headers.closed,
         first: headers.first,
         last: headers.last,
         first_payload: half.first_payload,

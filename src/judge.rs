@@ -2,9 +2,9 @@
 //! the table and its context; reads no packet.
 
 use crate::class::{Class, Evidence, Verdict, Weight};
-use crate::conversation::back::{self, Announced};
+use crate::conversation::back::{self, Announced, NfsServers};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, first_frames};
-use crate::conversation::{dialogue, elsewhere};
+use crate::conversation::{dialogue, elsewhere, roles};
 use crate::finding::{self, Around, Finding, Kind, OPENING, Opening, wireshark};
 use crate::flow::{Flow, FlowKey, READ_AGAIN};
 use crate::packet::Endpoint;
@@ -63,8 +63,10 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         })
         .collect();
     conversations.retain(|flow| !is_carried_over(table, flow));
+    roles::turn_to_known(&mut conversations);
+    let nfs = NfsServers::of(&conversations);
     for conversation in &mut conversations {
-        back::mark(conversation, &announced, &bindings);
+        back::mark(conversation, &announced, &nfs, &bindings);
     }
     elsewhere::pair(&mut conversations);
     let sends = |flow: &Conversation| {
@@ -182,7 +184,8 @@ fn is_target(scope: &Scope, service: &Service) -> bool {
 /// A service and everything that was said to it.
 fn service_finding(service: Service, flows: &[Conversation], context: Context<'_>, site: Site<'_>) -> Finding {
     let state = state_of(flows);
-    let calls = rpc::sum(flows);
+    // What a server calls back at its clients is no program of its own.
+    let calls = rpc::sum(flows.iter().filter(|flow| flow.back_from.is_none()));
     let mut evidence = rule::of_service(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
     let clients = clients(flows);

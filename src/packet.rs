@@ -82,6 +82,7 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
     peel(frame).map_err(|refused| match refused {
         Refused::Skip(skip) => skip,
         Refused::Later(..) => Skip::LaterFragment,
+        Refused::Message { protocol, .. } => Skip::OtherTransport(protocol),
         Refused::Tunnel(..) => Skip::Malformed,
     })
 }
@@ -93,6 +94,18 @@ pub fn later_fragment(frame: &Frame<'_>) -> Option<(FragmentKey, u32)> {
         Err(Refused::Later(key, len)) => Some((key, len)),
         _ => None,
     }
+}
+
+/// The datagram that an ICMP message quotes and says that nobody takes: port unreachable (RFC 792; RFC 4443, section 3.1),
+/// from the host that the datagram was sent to. `None` for any other frame.
+#[must_use]
+pub fn refused<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+    let Err(Refused::Message { protocol, from, payload, tunnel }) = peel(frame) else { return None };
+    let (header, quoted) = payload.split_first_chunk::<8>()?;
+    if !matches!((protocol, header), (1, [3, 3, ..]) | (58, [1, 4, ..])) {
+        return None;
+    }
+    network(quoted, quoted.len(), tunnel).ok().filter(|packet| packet.destination.address == from)
 }
 
 fn peel<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Refused<'a>> {
@@ -122,6 +135,13 @@ enum Refused<'a> {
     Tunnel(Tunnel, &'a [u8]),
     /// A later fragment, and its bytes of payload.
     Later(FragmentKey, u32),
+    /// ICMP or `ICMPv6`.
+    Message {
+        protocol: u8,
+        from: IpAddr,
+        payload: &'a [u8],
+        tunnel: Option<Tunnel>,
+    },
 }
 
 impl From<Skip> for Refused<'_> {
@@ -161,6 +181,9 @@ fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'
             return Err(match tunnel::in_ip(protocol, payload) {
                 Some((tunnel, rest)) if !fragmented => Refused::Tunnel(tunnel, rest),
                 _ if stop.is_some() => cut().into(),
+                _ if matches!(protocol, 1 | 58) && !fragmented => {
+                    Refused::Message { protocol, from: slice.source_addr(), payload, tunnel }
+                }
                 _ => Skip::OtherTransport(protocol).into(),
             });
         }

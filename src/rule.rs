@@ -134,7 +134,11 @@ pub const ALL: &[About] = &[
         about: "Connections came about, and the capture holds no payload of them.",
         attack: None,
     },
-    About { id: "refused", about: "The port answered with a reset: nobody listens there.", attack: None },
+    About {
+        id: "refused",
+        about: "The port answered with a reset, or its host said by ICMP that it is unreachable: nobody listens there.",
+        attack: None,
+    },
     About {
         id: "unanswered",
         about: "Somebody asked, and nobody answered; or the answers are not in the capture.",
@@ -147,6 +151,7 @@ pub fn of_service(service: &Service, flows: &[Conversation], calls: &rpc::Sum, c
     let mut evidence = of_remote_calls(service, flows, calls, context);
     evidence.extend(content::evidence(flows));
     evidence.extend(recognised::evidence(flows));
+    evidence.extend(back_connection::evidence(flows));
     // What holds for RPC as well says nothing of it: it is read, written and asked for at a regular pace.
     if !evidence.iter().any(|reason| reason.by == rpc::VERIFIED.id) {
         evidence.extend(disguise::evidence(flows));

@@ -10,7 +10,7 @@ use crate::merge::{Bounded, Merge};
 use crate::packet::{self, FragmentKey, Packet};
 use crate::port::{Ports, Scope, Transport};
 use crate::signature::Payload;
-use crate::signature::rpc::{self, Found};
+use crate::signature::rpc::{self, Found, Joined};
 use crate::skip::Skip;
 use crate::tunnel;
 use smallvec::SmallVec;
@@ -205,7 +205,21 @@ impl FlowTable {
                 {
                     fragments.add(frame, len);
                 }
+                if matches!(skip, Skip::OtherTransport(_)) {
+                    self.take_refusal(frame);
+                }
                 self.skip(skip);
+            }
+        }
+    }
+
+    /// An ICMP message is counted as skipped, and tells of the conversation that it quotes that nobody listens there.
+    fn take_refusal(&mut self, frame: &Frame<'_>) {
+        let quoted = packet::refused(frame).filter(|packet| self.scope.wants(packet.ports()));
+        if let Some(packet) = quoted {
+            let (key, sender) = FlowKey::of(&packet);
+            if let Some(headers) = self.bare.entry(key) {
+                headers[1 - sender].refusals += 1;
             }
         }
     }
@@ -227,6 +241,8 @@ impl FlowTable {
         }
         let payload =
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
+        let joined = Joined::of(&payload);
+        let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
         let calls: SmallVec<[Found<'_>; 2]> = rpc::found(&payload).take(MAX_MESSAGES).collect();
         let certain = calls.iter().any(|found| !found.message.inside);
         let context = self.scope.is_context(packet.ports());

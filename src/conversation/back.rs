@@ -2,14 +2,17 @@
 //! NFSv4.0, and the channel for standard error that rsh and rexec ask for. Judges nothing else.
 
 use super::{Bindings, Conversation, is_callback};
-use crate::flow::{Flow, FlowKey};
+use crate::flow::{Flow, FlowKey, Named};
 use crate::packet::Endpoint;
 use crate::port::Transport;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Where NFS servers listen; the callback does not say on which port its sender serves.
-const NFS: u16 = 2049;
+const NFS: u32 = 100_003;
+/// Where NFS servers listen, if the capture does not show where: the callback does not say it.
+const NFS_PORT: u16 = 2049;
+/// Programs that are not registered with anybody (RFC 5531, section 8.3).
+const TRANSIENT: std::ops::Range<u32> = 0x4000_0000..0x6000_0000;
 /// rexec and rsh.
 const REMOTE_SHELLS: [u16; 2] = [512, 514];
 
@@ -36,17 +39,44 @@ impl Announced {
     }
 }
 
+/// Where hosts serve NFS version 4 to which clients, as far as the capture shows it.
+#[derive(Clone, Debug, Default)]
+pub struct NfsServers(BTreeMap<(IpAddr, IpAddr), u16>);
+
+impl NfsServers {
+    #[must_use]
+    pub fn of(conversations: &[Conversation]) -> Self {
+        let mut servers = BTreeMap::new();
+        for conversation in conversations {
+            let (server, client) = (conversation.server(), conversation.client());
+            let calls = conversation.from_client.remote_calls.as_deref();
+            let mut procedures = calls.into_iter().flat_map(|calls| calls.procedures.iter());
+            if procedures.any(|(named, _)| (named.program, named.version) == (NFS, 4)) {
+                let port = servers.entry((server.address, client.address)).or_insert(server.port);
+                *port = server.port.min(*port);
+            }
+        }
+        NfsServers(servers)
+    }
+}
+
 /// Marks a conversation that runs back to a client.
-pub fn mark(conversation: &mut Conversation, announced: &Announced, bindings: &Bindings) {
+pub fn mark(conversation: &mut Conversation, announced: &Announced, nfs: &NfsServers, bindings: &Bindings) {
     let (called, caller) = (conversation.server(), conversation.client());
     let calls = conversation.from_client.remote_calls.as_deref();
     let mut procedures = calls.into_iter().flat_map(|calls| calls.procedures.iter());
     let transport = conversation.key.transport;
     // What a portmapper gave away is a service.
-    let only_callbacks = procedures.next().is_some_and(|(named, _)| is_callback(transport, named))
-        && procedures.all(|(named, _)| is_callback(transport, named))
+    let served = nfs.0.get(&(caller.address, called.address)).copied();
+    // A client chooses the program for its callbacks (RFC 7530, section 16.33); most take the first that is transient.
+    let is_back = |named: &Named| {
+        is_callback(transport, named)
+            || (served.is_some() && TRANSIENT.contains(&named.program) && named.version <= 1 && named.procedure <= 1)
+    };
+    let only_callbacks = procedures.next().is_some_and(|(named, _)| is_back(named))
+        && procedures.all(|(named, _)| is_back(named))
         && bindings.of(called.address, transport, called.port).is_empty();
     let told = announced.0.get(&(called.address, caller.address, called.port));
-    let port = if only_callbacks { Some(NFS) } else { told.copied() };
+    let port = if only_callbacks { Some(served.unwrap_or(NFS_PORT)) } else { told.copied() };
     conversation.back_from = port.map(|port| Endpoint { address: caller.address, port });
 }

@@ -50,7 +50,7 @@ impl Bindings {
                 bindings.add(Learnt {
                     stamp: answer.stamp,
                     binding,
-                    by: question.name(),
+                    by: question.name(call),
                     from: answer.from.address,
                     last: answer.stamp,
                 });

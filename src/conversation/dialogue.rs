@@ -6,7 +6,7 @@ use crate::frame::Stamp;
 use crate::packet::Endpoint;
 use crate::port::Transport;
 use crate::signature::Payload;
-use crate::signature::rpc::{self, Body, Call, Found};
+use crate::signature::rpc::{self, Body, Call, Found, Joined};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
@@ -100,8 +100,12 @@ fn each_message(flow: &Flow, side: usize, transport: Transport, mut take: impl F
         }
         Transport::Tcp => {
             for stream in opening.streams(flow.headers[side].start_sequence()) {
-                for found in rpc::found(&Payload::whole(transport, &stream.bytes)).take(MAX_MESSAGES) {
-                    if let Some(stamp) = stream.seen(found.at) {
+                let payload = Payload::whole(transport, &stream.bytes);
+                let joined = Joined::of(&payload);
+                let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
+                for found in rpc::found(&payload).take(MAX_MESSAGES) {
+                    let at = joined.as_ref().map_or(found.at, |joined| joined.original(found.at));
+                    if let Some(stamp) = stream.seen(at) {
                         take(stamp, &found);
                     }
                 }

@@ -1,11 +1,13 @@
 //! Who serves and who asks, and on what basis that is told. Judges nothing else.
 
-use super::{Bindings, Found, Traffic};
+use super::{Answer, Bindings, Conversation, Found, Traffic};
 use crate::flow::{FlowKey, Named};
 use crate::frame::Stamp;
+use crate::packet::Endpoint;
 use crate::port::{Scope, Transport, WELL_KNOWN_END};
 use crate::signature::Sender;
 use serde::Serialize;
+use std::collections::HashSet;
 
 /// Ports from 1024 up that clients on reserved source ports are known to talk to: NFS, mountd and lockd as they are
 /// pinned, `GlusterFS`, and NetInfo's local domain. None that a client may be given for its own (from 32768 up on Linux).
@@ -26,6 +28,8 @@ pub enum Basis {
     Binding,
     /// One side refused the other.
     Reset,
+    /// Other conversations show that one side serves there.
+    KnownServer,
     /// Only one port can be the service's.
     Port,
     /// Who was heard first.
@@ -42,6 +46,7 @@ impl Basis {
             Basis::Signature => "what each side said",
             Basis::Binding => "what a portmapper said",
             Basis::Reset => "the reset",
+            Basis::KnownServer => "what other conversations show of the server",
             Basis::Port => "the ports",
             Basis::EarliestPacket => "who was heard first",
         }
@@ -114,6 +119,26 @@ pub(super) fn tell(
     }
     let likely = [0, 1].map(|side| port_likelihood(key, side, scope));
     decide(likely).map_or((second.unwrap_or(0), Basis::EarliestPacket), |server| (server, Basis::Port))
+}
+
+/// Turns conversations that only ports or the first packet told, where others show that the other side serves there: the
+/// tail of a connection says nothing of who began it.
+pub fn turn_to_known(conversations: &mut [Conversation]) {
+    let serves = |flow: &Conversation| {
+        matches!(flow.basis, Basis::Handshake | Basis::RpcCall | Basis::Signature) && flow.answer == Answer::Spoke
+    };
+    let place = |flow: &Conversation, end: Endpoint| (end, flow.key.transport, flow.key.tunnel);
+    let known: HashSet<_> =
+        conversations.iter().filter(|flow| serves(flow)).map(|flow| place(flow, flow.server())).collect();
+    for flow in conversations.iter_mut().filter(|flow| flow.basis >= Basis::Port) {
+        let [client, server] = [flow.client(), flow.server()].map(|end| known.contains(&place(flow, end)));
+        if client && !server {
+            flow.turn();
+        }
+        if client != server {
+            flow.basis = Basis::KnownServer;
+        }
+    }
 }
 
 /// RPC messages that speak for each side as the server: calls that it gets and replies that it sends. Where a connection

@@ -4,7 +4,7 @@
 use super::{Found, Traffic};
 use crate::flow::{Opening, RemoteCalls, Strays, Stream, sightings};
 use crate::port::Transport;
-use crate::signature::rpc::{self, Body, Outcome};
+use crate::signature::rpc::{self, Body, Joined, Outcome};
 use crate::signature::{self, Payload};
 use crate::table::{Crumbs, Gathered};
 use std::borrow::Cow;
@@ -56,6 +56,8 @@ fn read_sightings(stream: &Stream, seen: &mut Vec<Found>) {
 /// RPC messages of a stream that no single segment showed.
 fn read_records(stream: &Stream, traffic: &mut Traffic) {
     let payload = Payload::whole(Transport::Tcp, &stream.bytes);
+    let joined = Joined::of(&payload);
+    let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
     for found in rpc::found(&payload).take(MAX_MESSAGES) {
         let message = &found.message;
         let calls = traffic.remote_calls.get_or_insert_default();
@@ -67,7 +69,8 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
             Body::Reply(_) => calls.replies.get(message.xid).map(|_| true),
         };
         // The segments that it lies in, from the one where it begins.
-        let Some(stamp) = stream.seen(found.at) else { continue };
+        let at = joined.as_ref().map_or(found.at, |joined| joined.original(found.at));
+        let Some(stamp) = stream.seen(at) else { continue };
         let stray = match message.body {
             Body::Call(_) => calls.strays.calls.get(message.xid).is_some(),
             Body::Reply(_) => calls.strays.replies.get(message.xid).is_some(),

@@ -89,7 +89,8 @@ fn plain_filter(kind: Kind, service: &Service, address: IpAddr, conversations: &
     match kind {
         Kind::Service => format!(
             "(({net}.src == {address} && {transport}.srcport == {port}) || ({net}.dst == {address} && \
-             {transport}.dstport == {port}){later}) && !{icmp}"
+             {transport}.dstport == {port}){later}{}) && !{icmp}",
+            running_back(conversations, net)
         ),
         Kind::Client => {
             let own = port_set(conversations.iter().map(|flow| flow.asker().port));
@@ -115,6 +116,19 @@ fn plain_filter(kind: Kind, service: &Service, address: IpAddr, conversations: &
             format!("{net}.addr == {address} && ({}) && !{icmp}", parts.join(" || "))
         }
     }
+}
+
+/// Connections that the server makes back to its clients, from whatever port it took for them.
+fn running_back(conversations: &[Conversation], net: &str) -> String {
+    let mut ports: BTreeMap<(IpAddr, IpAddr), BTreeSet<u16>> = BTreeMap::new();
+    for flow in conversations.iter().filter(|flow| flow.back_from.is_some()).take(MAX_FILTER_RUNS) {
+        ports.entry((flow.client().address, flow.server().address)).or_default().insert(flow.server().port);
+    }
+    let transport = conversations.first().map_or("tcp", |flow| flow.key.transport.name());
+    ports.into_iter().fold(String::new(), |clauses, ((from, to), ports)| {
+        let ports = port_set(ports.into_iter());
+        format!("{clauses} || ({net}.addr == {from} && {net}.addr == {to} && {transport}.port in {ports})")
+    })
 }
 
 /// Later fragments have no ports: Wireshark finds them by the identification of their datagram. None where there are

@@ -25,6 +25,10 @@ pub struct Headers {
     pub last: Option<Stamp>,
     /// The earliest SYN or SYN-ACK with its sequence number.
     pub start: Option<(Stamp, u32)>,
+    /// The earliest FIN or RST.
+    pub closed: Option<Stamp>,
+    /// ICMP messages of this direction's sender that quote a datagram of the other and say that nobody listens.
+    pub refusals: u64,
 }
 
 impl Headers {
@@ -45,6 +49,9 @@ impl Headers {
         self.fin += u64::from(fin);
         self.rst += u64::from(rst);
         self.odd_flags += u64::from(tcp.flags & (flag::SYN | flag::ACK | flag::RST) == 0 || (syn && (fin || rst)));
+        if fin || rst {
+            self.closed = earliest(self.closed, Some(stamp));
+        }
         if syn {
             self.start = earliest(self.start, Some((stamp, tcp.sequence)));
         }
@@ -84,6 +91,8 @@ impl Merge for Headers {
             first,
             last,
             start,
+            closed,
+            refusals,
         } = other;
         self.packets += packets;
         self.bytes += bytes;
@@ -98,6 +107,8 @@ impl Merge for Headers {
         self.first = earliest(self.first, first);
         self.last = self.last.max(last);
         self.start = earliest(self.start, start);
+        self.closed = earliest(self.closed, closed);
+        self.refusals += refusals;
     }
 }
 

@@ -57,7 +57,9 @@ pub fn evidence(service: &Service, flows: &[Conversation], bindings: &Bindings) 
 #[must_use]
 pub fn describe(service: &Service, bindings: &Bindings) -> Option<String> {
     let learnt = of(service, bindings);
-    (!learnt.is_empty()).then(|| format!("{}, as a portmapper said", names(learnt)))
+    let binder =
+        if learnt.iter().all(|learnt| learnt.by.starts_with("NetInfo")) { "NetInfo's binder" } else { "a portmapper" };
+    (!learnt.is_empty()).then(|| format!("{}, as {binder} said", names(learnt)))
 }
 
 fn of<'a>(service: &Service, bindings: &'a Bindings) -> &'a [Learnt] {

@@ -1,12 +1,12 @@
 //! NetInfo in words that a person understands: which domain, what it was asked, who is its parent.
 
-use super::details::{self, listed, outsiders};
+use super::details::{self, Fate, listed};
 use super::{About, Context};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
 use crate::frame::Stamp;
 use crate::signature::arguments::Kind;
-use crate::signature::netinfo::{self, BINDER, NETINFO, Use};
+use crate::signature::netinfo::{self, BINDER, Copy, NETINFO, READALL, Use};
 use crate::words::{count, count_u64};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr};
 pub const ABOUT: About = About {
     id: "netinfo",
     about: "What a NetInfo service was asked: look-ups, reads, writes and full transfers told apart, the tag of its domain from the binder or from \
-its own statistics, its parent, and what was looked up. Writes go to a domain's master only.",
+its own statistics, whether it is the domain's master, its parent, and what was looked up.",
     attack: None,
 };
 
@@ -32,6 +32,7 @@ const MAX_NAMED: usize = 6;
 #[derive(Clone, Debug, Default)]
 struct Known {
     tags: BTreeSet<String>,
+    copies: BTreeSet<Copy>,
     parents: BTreeSet<(String, Ipv4Addr)>,
 }
 
@@ -44,7 +45,12 @@ fn known(service: &Service, context: Context<'_>) -> Known {
         context.answers.iter().filter(|answer| answer.from == service.end && answer.transport == service.transport);
     for answer in own.filter(|answer| answer.call.program == NETINFO) {
         match answer.call.procedure {
-            netinfo::STATISTICS => known.tags.extend(netinfo::tag_of_statistics(&answer.result)),
+            netinfo::STATISTICS => {
+                if let Some((tag, copy)) = netinfo::tag_of_statistics(&answer.result) {
+                    known.tags.insert(tag);
+                    known.copies.extend(copy);
+                }
+            }
             netinfo::RPARENT => known.parents.extend(netinfo::parent(&answer.result)),
             _ => {}
         }
@@ -59,14 +65,43 @@ fn uses(flows: &[Conversation]) -> BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<I
         let calls = flow.from_client.remote_calls.as_deref();
         for (named, seen) in calls.into_iter().flat_map(|calls| calls.procedures.iter()) {
             if named.program == NETINFO {
-                let entry = uses.entry(Use::of(named.procedure)).or_default();
-                entry.0 += seen.count;
-                entry.1 = crate::merge::earliest(entry.1, seen.first);
-                entry.2.insert(flow.client().address);
+                let empty = if named.procedure == READALL { empty_transfers(flow) } else { 0 }.min(seen.count);
+                for (made, count) in [(Use::of(named.procedure), seen.count - empty), (Use::EmptyTransfer, empty)] {
+                    if count > 0 {
+                        let entry = uses.entry(made).or_default();
+                        entry.0 += count;
+                        entry.1 = crate::merge::earliest(entry.1, seen.first);
+                        entry.2.insert(flow.client().address);
+                    }
+                }
             }
         }
     }
     uses
+}
+
+/// Calls of READALL that were answered without a database.
+fn empty_transfers(flow: &Conversation) -> u64 {
+    let transfers = transfers(std::slice::from_ref(flow));
+    transfers.filter(|(fate, ..)| *fate == Fate::Empty).count() as u64
+}
+
+fn transfers<'a>(flows: &'a [Conversation<'a>]) -> impl Iterator<Item = (Fate, IpAddr, Stamp)> + 'a {
+    details::calls(flows)
+        .filter(|(_, call, _)| (call.named.program, call.named.procedure) == (NETINFO, READALL))
+        .map(|(client, call, reply)| (Fate::of(reply), client, call.first))
+}
+
+/// Writes that were answered with each status (`ni_status`), where the answer is among those kept.
+fn writes(flows: &[Conversation]) -> BTreeMap<u32, u64> {
+    let mut by_status = BTreeMap::new();
+    for (_, call, reply) in details::calls(flows) {
+        let is_write = call.named.program == NETINFO && Use::of(call.named.procedure) == Use::Write;
+        if let Some(status) = reply.and_then(|reply| reply.status).filter(|_| is_write) {
+            *by_status.entry(status).or_default() += 1;
+        }
+    }
+    by_status
 }
 
 /// `NetInfo domain “network”: 412 look-ups, 1 full database transfer`; `None` for a service that is no `netinfod`.
@@ -104,8 +139,17 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
         parts.push(format!("domain {}", quoted(&known.tags)));
     }
     parts.extend(uses.iter().map(|(made, (times, ..))| count_u64(*times, made.noun())));
-    if uses.contains_key(&Use::Write) {
-        parts.push("writes go to a master, so this host holds the domain's master".to_owned());
+    let answers = writes(flows);
+    match known.copies.first() {
+        Some(Copy::Master) => parts.push("this host holds the domain's master, by its own statistics".to_owned()),
+        Some(Copy::Clone) => parts.push("this host holds a clone of the domain, by its own statistics".to_owned()),
+        None if answers.keys().any(|status| netinfo::NO_WRITES.contains(status)) => {
+            parts.push("writes are refused here, as by a clone".to_owned());
+        }
+        None if answers.contains_key(&0) => {
+            parts.push("writes are taken: this host holds the master, or a clone that its master tells".to_owned());
+        }
+        None => {}
     }
     if !known.parents.is_empty() {
         let parents = known.parents.iter().map(|(tag, address)| format!("“{tag}” at {address}"));
@@ -137,23 +181,14 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
             attack: None,
         });
     }
-    if let Some((times, first, clients)) = uses.get(&Use::Transfer) {
-        let outside = outsiders(clients, service.end.address);
-        let (by, from) = if outside.is_empty() {
-            (clients.iter().copied().collect(), "read by")
-        } else {
-            (outside.clone(), "left the net: read from outside by")
-        };
+    if let Some(reads) = details::worst(transfers(flows)).filter(|reads| reads.fate != Fate::Empty) {
+        let (says, weight) = reads.judge(service.end.address);
         evidence.push(Evidence {
             by: TRANSFER.id,
             class: Class::Suspicious,
-            weight: if outside.is_empty() { Weight::NOTE } else { Weight::STRONG },
-            says: format!(
-                "the whole database {from} {} ({})",
-                listed(by.iter().map(ToString::to_string).collect(), MAX_NAMED),
-                count_u64(*times, "time")
-            ),
-            frames: first_frames(*first),
+            weight: if weight == Weight::HINT { Weight::NOTE } else { weight }, // a clone reads it all
+            says: format!("the whole database {says}"),
+            frames: first_frames(reads.first),
             attack: TRANSFER.attack,
         });
     }

@@ -1,10 +1,10 @@
 //! NIS: which domains and maps were read, and whether passwords left the net.
 
 use super::About;
-use super::details::{self, listed, outsiders};
+use super::details::{self, Fate, listed};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
-use crate::signature::arguments::Kind;
+use crate::signature::arguments::{Detail, Kind};
 use crate::signature::nis;
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ pub const MAPS: About = About {
 
 pub const PASSWORDS: About = About {
     id: "nis.passwords",
-    about: "A map of passwords was read. Ordinary inside a NIS domain, and said there as a hint; strong where the client's address is public \
-and the server's private: the map left the net.",
+    about: "A map of passwords was read, or asked for, from the answer with the same transaction id. Ordinary inside a NIS domain, and said \
+there as a hint; strong where the client's address is public and the server's private: the map left the net. Less where it was not given.",
     attack: Some("T1003.008"),
 };
 
@@ -25,13 +25,17 @@ and the server's private: the map left the net.",
 const MAX_NAMED: usize = 8;
 
 pub fn evidence(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
-    let asked = details::of(flows, |kind| matches!(kind, Kind::WholeMap | Kind::MapKey | Kind::NisDomain));
+    let asked =
+        details::of(flows, |kind| matches!(kind, Kind::WholeMap | Kind::MapKey | Kind::MapToFetch | Kind::NisDomain));
     if asked.is_empty() {
         return Vec::new();
     }
     let named = asked.iter().map(|(detail, asked)| match detail.kind {
         Kind::NisDomain => format!("domain “{}” ×{}", detail.what, asked.count),
         Kind::WholeMap => format!("map “{}” of domain “{}” as a whole ×{}", detail.what, detail.within, asked.count),
+        Kind::MapToFetch => {
+            format!("map “{}” of domain “{}” to be fetched by the server ×{}", detail.what, detail.within, asked.count)
+        }
         _ => format!("keys of map “{}” of domain “{}” ×{}", detail.what, detail.within, asked.count),
     });
     let mut evidence = vec![Evidence {
@@ -42,28 +46,29 @@ pub fn evidence(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
         frames: first_frames(asked.values().filter_map(|asked| asked.first)),
         attack: None,
     }];
-    let passwords: Vec<_> = asked
-        .iter()
-        .filter(|(detail, _)| detail.kind == Kind::WholeMap && nis::holds_passwords(&detail.what))
+    let requests: Vec<_> = details::calls(flows)
+        .filter_map(|(client, call, reply)| {
+            let map = call.detail.as_deref().filter(|detail| is_password_map(detail))?;
+            Some((map, (Fate::of(reply), client, call.first)))
+        })
         .collect();
-    if !passwords.is_empty() {
-        let clients: BTreeSet<_> = passwords.iter().flat_map(|(_, asked)| &asked.clients).copied().collect();
-        let outside = outsiders(&clients, service.end.address);
-        let by = if outside.is_empty() { clients.into_iter().collect() } else { outside.clone() };
-        let by = listed(by.iter().map(ToString::to_string).collect(), MAX_NAMED);
-        let from = if outside.is_empty() { "read by" } else { "left the net: read from outside by" };
-        let maps: BTreeSet<&str> = passwords.iter().map(|(detail, _)| &*detail.what).collect();
+    if let Some(reads) = details::worst(requests.iter().map(|(_, request)| *request)) {
+        let (says, weight) = reads.judge(service.end.address);
+        let maps: BTreeSet<&str> =
+            requests.iter().filter(|(_, (fate, ..))| *fate == reads.fate).map(|(map, _)| &*map.what).collect();
+        let maps: Vec<String> = maps.into_iter().map(|map| format!("“{map}”")).collect();
         evidence.push(Evidence {
             by: PASSWORDS.id,
             class: Class::Suspicious,
-            weight: if outside.is_empty() { Weight::HINT } else { Weight::STRONG },
-            says: format!(
-                "map {} {from} {by}",
-                maps.into_iter().map(|map| format!("“{map}”")).collect::<Vec<_>>().join(", ")
-            ),
-            frames: first_frames(passwords.iter().filter_map(|(_, asked)| asked.first)),
+            weight,
+            says: format!("map {} {says}", maps.join(", ")),
+            frames: first_frames(reads.first),
             attack: PASSWORDS.attack,
         });
     }
     evidence
+}
+
+fn is_password_map(detail: &Detail) -> bool {
+    detail.kind == Kind::WholeMap && nis::holds_passwords(&detail.what)
 }

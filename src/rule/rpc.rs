@@ -63,6 +63,9 @@ pub struct Sum {
     pub outcomes: BTreeMap<Outcome, u64>,
     /// Calls that were answered, by program and version, among those kept.
     pub answered: BTreeMap<(u32, u32), u64>,
+    /// Of those, the ones answered “program unavailable” and “version mismatch”.
+    absent: BTreeMap<(u32, u32), u64>,
+    other_version: BTreeMap<(u32, u32), u64>,
     /// Calls that are kept.
     kept_calls: u64,
     pair_frames: Firsts,
@@ -72,7 +75,7 @@ pub struct Sum {
 
 /// What was called towards the server and replied from it. Calls that go the other way (callbacks) do not count.
 #[must_use]
-pub fn sum(flows: &[Conversation]) -> Sum {
+pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
     let mut sum = Sum::default();
     let nothing: Box<RemoteCalls> = Box::default();
     for flow in flows {
@@ -112,7 +115,13 @@ pub fn sum(flows: &[Conversation]) -> Sum {
             match (call, reply) {
                 (Some(call), Some(reply)) => {
                     sum.paired += 1;
-                    *sum.answered.entry((call.named.program, call.named.version)).or_default() += 1;
+                    let asked = (call.named.program, call.named.version);
+                    *sum.answered.entry(asked).or_default() += 1;
+                    match reply.outcome {
+                        Outcome::ProgramUnavailable => *sum.absent.entry(asked).or_default() += 1,
+                        Outcome::ProgramMismatch => *sum.other_version.entry(asked).or_default() += 1,
+                        _ => {}
+                    }
                     sum.pair_frames.extend([call.first, reply.first]);
                 }
                 (Some(_), None) => sum.unanswered += u64::from(answered.replies.covers(xid)),
@@ -218,12 +227,14 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
 }
 
 /// Whether it shows that the server did not answer the calls of a conversation, rather than that its side was not
-/// captured: it spoke another language, or hung up.
+/// captured: it spoke another language, hung up, or nobody listens there.
 fn is_in_vain(flow: &Conversation) -> bool {
     let server = &flow.from_server;
     let spoke = server.captured_payload() > 0 && server.missing_bytes == 0;
-    let hung_up = server.payload_packets == 0 && server.rst + server.fin > 0;
-    spoke || hung_up || flow.answered_elsewhere > 0
+    // A client may close when it has said what wants no answer; a server that closes first hangs up.
+    let closed_first = server.closed.is_some_and(|server| flow.from_client.closed.is_none_or(|client| server < client));
+    let hung_up = server.payload_packets == 0 && closed_first;
+    spoke || hung_up || server.refusals > 0 || flow.answered_elsewhere > 0
 }
 
 /// Whether nothing was captured of a server over UDP whose host was heard elsewhere.
@@ -327,10 +338,33 @@ pub fn describe(sum: &Sum, flows: &[Conversation]) -> Option<String> {
         let tls = if sum.outcomes.contains_key(&Outcome::StartTls) { ", then TLS" } else { "" };
         if sum.procedures.is_empty() {
             format!("ONC RPC, program unknown: no call was captured{tls}")
+        } else if sum.procedures.keys().all(|named| sum.standing((named.program, named.version)) == Standing::Absent) {
+            format!("ONC RPC, program unknown: none of those asked for is here{tls}: {}", programs(sum))
         } else {
             format!("{}{tls}", programs(sum))
         }
     })
+}
+
+/// What the answers say of a program in a version that was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// Served, or nothing says otherwise.
+    Served,
+    /// The program is there in another version.
+    OtherVersion,
+    Absent,
+}
+
+impl Sum {
+    fn standing(&self, asked: (u32, u32)) -> Standing {
+        let answered = self.answered.get(&asked);
+        match answered.is_some() {
+            true if self.absent.get(&asked) == answered => Standing::Absent,
+            true if self.other_version.get(&asked) == answered => Standing::OtherVersion,
+            _ => Standing::Served,
+        }
+    }
 }
 
 /// `ypserv v2 (DOMAIN, MATCH ×3), program 536870913 (site range) v1 (procedure 4)`, the most called first.
@@ -339,6 +373,15 @@ fn programs(sum: &Sum) -> String {
     for (named, (count, _)) in &sum.procedures {
         by_program.entry((named.program, named.version)).or_default().push((*count, named.procedure));
     }
+    // What is not served names a service only where nothing else does.
+    let best = by_program.keys().map(|asked| sum.standing(*asked)).min().unwrap_or(Standing::Served);
+    let mut named: BTreeSet<u32> =
+        by_program.keys().filter(|asked| sum.standing(**asked) == Standing::Served).map(|asked| asked.0).collect();
+    by_program.retain(|asked, _| match sum.standing(*asked) {
+        Standing::Served => true,
+        Standing::OtherVersion => named.insert(asked.0),
+        Standing::Absent => best == Standing::Absent,
+    });
     let mut order: Vec<_> = by_program.into_iter().collect();
     order.sort_by_key(|((program, version), procedures)| {
         (std::cmp::Reverse(procedures.iter().map(|(count, _)| count).sum::<u64>()), *program, *version)
@@ -361,11 +404,15 @@ fn programs(sum: &Sum) -> String {
             if more > 0 {
                 names.push(format!("{more} more"));
             }
-            format!("{} v{version} ({})", program::name(number, version), names.join(", "))
+            let shown = match sum.standing((number, version)) {
+                Standing::OtherVersion => "in no version asked for".to_owned(),
+                _ => format!("v{version}"),
+            };
+            format!("{} {shown} ({})", program::name(number, version), names.join(", "))
         })
         .collect();
     if total > MAX_PROGRAMS {
-        parts.push(format!("{} more programs", total - MAX_PROGRAMS));
+        parts.push(format!("{} more", total - MAX_PROGRAMS));
     }
     parts.join(", ")
 }

@@ -7,7 +7,7 @@ use crate::conversation::{Conversation, first_frames};
 use crate::flow::Identity;
 use crate::frame::Stamp;
 use crate::merge::earliest;
-use crate::signature::netinfo::NETINFO;
+use crate::signature::netinfo::{BINDER, NETINFO};
 use crate::signature::{quote, rpc};
 use crate::words::thousands;
 use std::collections::BTreeMap;
@@ -38,8 +38,12 @@ pub fn evidence(flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
         }
     }
     let mut evidence = Vec::new();
+    let calls = flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref());
+    let mut programs = calls.flat_map(|calls| calls.procedures.iter()).map(|(named, _)| named.program);
+    // Elsewhere such a name is one of another language.
+    let is_netinfo = programs.any(|program| matches!(program, NETINFO | BINDER));
     let (passwords, claims): (Vec<_>, Vec<_>) =
-        seen.into_iter().partition(|(identity, _)| inverted(identity).is_some());
+        seen.into_iter().partition(|(identity, _)| is_netinfo && inverted(identity).is_some());
     if !claims.is_empty() {
         let mut order = claims;
         order.sort_by_key(|(identity, (count, _))| (std::cmp::Reverse(*count), *identity));
@@ -74,17 +78,11 @@ pub fn evidence(flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
                 Some(format!("uid {uid}, {} bytes {text} ×{count}", clear.len()))
             })
             .collect();
-        let calls = flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref());
-        let is_netinfo = calls.flat_map(|calls| calls.procedures.iter()).any(|(named, _)| named.program == NETINFO);
-        let lead = match is_netinfo {
-            true => "a password with every bit inverted in place of the machine name",
-            false => "a machine name that cannot be printed, as NetInfo sends a password with every bit inverted",
-        };
         evidence.push(Evidence {
             by: PASSWORD.id,
             class: Class::Suspicious,
-            weight: if is_netinfo { Weight::HINT } else { Weight::NOTE },
-            says: format!("{lead}: {}", shown.join(", ")),
+            weight: Weight::HINT,
+            says: format!("a password with every bit inverted in place of the machine name: {}", shown.join(", ")),
             frames: first_frames(passwords.iter().filter_map(|(_, (_, first))| *first)),
             attack: PASSWORD.attack,
         });

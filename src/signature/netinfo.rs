@@ -17,6 +17,8 @@ const MAX_NAME: usize = 255;
 pub const STATISTICS: u32 = 1;
 pub const RPARENT: u32 = 22;
 pub const READALL: u32 = 25;
+/// How a server that is no master answers a write: `NI_RDONLY`, `NI_NOTMASTER`.
+pub const NO_WRITES: [u32; 2] = [13, 16];
 
 /// What a procedure of `netinfod` is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +28,8 @@ pub enum Use {
     Write,
     /// The whole database at once.
     Transfer,
+    /// READALL answered without a database: the asker's copy is still good, or it was refused.
+    EmptyTransfer,
     /// Replication: RESYNC, CRASHED.
     Replication,
     /// Asks for the parent domain's server.
@@ -56,6 +60,7 @@ impl Use {
             Use::Read => "read",
             Use::Write => "write",
             Use::Transfer => "full database transfer",
+            Use::EmptyTransfer => "transfer answered without data",
             Use::Replication => "replication message",
             Use::Parent => "parent query",
             Use::Check => "check",
@@ -93,18 +98,28 @@ pub fn detail(call: &Call, arguments: &[u8]) -> Option<Detail> {
     }
 }
 
-/// The domain's tag, from the answer to STATISTICS: properties of which one is the tag.
+/// What a server holds of its domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Copy {
+    Master,
+    Clone,
+}
+
+/// The domain's tag, and what the server holds of it, from the answer to STATISTICS: a list of properties without a
+/// status before it, of which `tag` has two values on a clone and three on a master (netinfod, `ni_prot_proc.c`).
 #[must_use]
-pub fn tag_of_statistics(result: &[u8]) -> Option<String> {
+pub fn tag_of_statistics(result: &[u8]) -> Option<(String, Option<Copy>)> {
     let mut reader = Reader::new(result);
-    let properties = (reader.word()? == 0).then(|| reader.word())??.min(16);
-    for _ in 0..properties {
+    for _ in 0..reader.word()?.min(16) {
         let name = reader.opaque(MAX_NAME)?;
-        let mut values = (0..reader.word()?.min(16)).map_while(|_| reader.opaque(MAX_NAME));
-        let first = values.next();
-        values.for_each(drop);
+        let values: Vec<&[u8]> = (0..reader.word()?.min(16)).map_while(|_| reader.opaque(MAX_NAME)).collect();
         if name == b"tag" {
-            return first.map(super::quote);
+            let copy = match values.len() {
+                2 => Some(Copy::Clone),
+                3 => Some(Copy::Master),
+                _ => None,
+            };
+            return values.first().map(|tag| (super::quote(tag), copy));
         }
     }
     None
@@ -130,8 +145,8 @@ mod tests {
         let bind = b"\x0a\0\0\x01\0\0\0\x05local\0\0\0\0\0\0\x07network\0";
         let found = detail(&call(BINDER, 8), bind).expect("a bind");
         assert_eq!((&*found.what, &*found.within), ("network", "asked for as the parent of local"));
-        let statistics = b"\0\0\0\0\0\0\0\x02\0\0\0\x08checksum\0\0\0\x01\0\0\0\x0242\0\0\0\0\0\x03tag\0\0\0\0\x01\0\0\0\x07network\0";
-        assert_eq!(tag_of_statistics(statistics).as_deref(), Some("network"));
+        let statistics = b"\0\0\0\x02\0\0\0\x08checksum\0\0\0\x01\0\0\0\x0242\0\0\0\0\0\x03tag\0\0\0\0\x02\0\0\0\x07network\0\0\0\0\x05clone\0\0\0";
+        assert_eq!(tag_of_statistics(statistics), Some(("network".to_owned(), Some(Copy::Clone))));
         assert_eq!(
             parent(b"\0\0\0\0\0\0\0\x04root\x0a\0\0\x09"),
             Some(("root".to_owned(), Ipv4Addr::new(10, 0, 0, 9)))

@@ -20,19 +20,29 @@ pub fn detail(call: &Call, arguments: &[u8]) -> Option<Detail> {
         (YPSERV, 2, 1 | 2 | 11) | (YPBIND, _, 1) => Some(Detail::new(Kind::NisDomain, name()?, b"")),
         (YPSERV, 2, procedure @ (3..=6 | 8)) => {
             let (domain, map) = (name()?, name()?);
-            Some(Detail::new(if procedure == 3 { Kind::MapKey } else { Kind::WholeMap }, map, domain))
+            Some(Detail::new(kind_of(procedure), map, domain))
         }
         // Version 1 puts a request type before them (`yprequest`).
         (YPSERV, 1, procedure @ (3..=5 | 7..=9)) => {
             reader.word()?;
             let (domain, map) = (reader.opaque(MAX_NAME)?, reader.opaque(MAX_NAME)?);
-            Some(Detail::new(if procedure == 3 { Kind::MapKey } else { Kind::WholeMap }, map, domain))
+            Some(Detail::new(if procedure >= 7 { Kind::MapToFetch } else { kind_of(procedure) }, map, domain))
         }
         (YPXFRD | FREEBSD_YPXFRD, 1, 1) => {
             let (map, domain) = (name()?, name()?);
             Some(Detail::new(Kind::WholeMap, map, domain))
         }
         _ => None,
+    }
+}
+
+/// MATCH asks for one key; XFR (and PUSH, PULL and GET of version 1) tells the server to fetch or send on a map, and gives
+/// the caller nothing of it.
+const fn kind_of(procedure: u32) -> Kind {
+    match procedure {
+        3 => Kind::MapKey,
+        6 => Kind::MapToFetch,
+        _ => Kind::WholeMap,
     }
 }
 
@@ -51,6 +61,7 @@ mod tests {
         let arguments = b"\0\0\0\x09gaps.test\0\0\0\0\0\0\x0dpasswd.byname\0\0\0";
         let call = |procedure| Call { program: YPSERV, version: 2, procedure, cut: false };
         assert_eq!(detail(&call(8), arguments), Some(Detail::new(Kind::WholeMap, b"passwd.byname", b"gaps.test")));
+        assert_eq!(detail(&call(6), arguments), Some(Detail::new(Kind::MapToFetch, b"passwd.byname", b"gaps.test")));
         assert_eq!(detail(&call(1), arguments), Some(Detail::new(Kind::NisDomain, b"gaps.test", b"")));
         for cut in 0..20 {
             assert_eq!(detail(&call(8), &arguments[..cut]), None);

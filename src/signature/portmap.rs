@@ -60,10 +60,13 @@ pub struct Binding {
 }
 
 impl Question {
-    /// Who was asked what, for the reader.
+    /// Who was asked what by this call, for the reader.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub const fn name(&self, call: &Call) -> &'static str {
         match self {
+            Question::Port { universal: true, .. } if call.procedure == 9 => "rpcbind GETVERSADDR",
+            Question::Forward { .. } if call.version == 3 => "rpcbind CALLIT",
+            Question::Forward { universal: true, .. } if call.procedure == 5 => "rpcbind BCAST",
             Question::Port { universal: false, .. } => "portmap GETPORT",
             Question::Port { universal: true, .. } => "rpcbind GETADDR",
             Question::Dump => "portmap DUMP",

@@ -1,6 +1,7 @@
 //! ONC RPC (RFC 5531): calls and replies by their full layout, on any port, over UDP and over TCP with record marks.
 //! Knows the message header; programs have their own files.
 
+mod fragments;
 mod records;
 
 use super::xdr::Reader;
@@ -8,17 +9,21 @@ use super::{Payload, Sender, Signature};
 use crate::class::{Class, Weight};
 use crate::port::Transport;
 use crate::registry::program;
+pub use fragments::Joined;
 use records::Records;
 
 /// No credential or verifier is longer (RFC 5531, section 8.2).
 const MAX_AUTH: usize = 400;
 /// The longest machine name in a credential (RFC 5531, appendix A).
 const MAX_MACHINE: usize = 255;
-/// Programs count their versions from 1; the largest in use are `GlusterFS`'s 330 and 400, and nmap asks for 104316 on
-/// purpose to be refused.
+/// Programs count their versions from 1; the largest in use are `GlusterFS`'s 330 and 400. Where the header is not there in
+/// full, a version must be one of them or the one that nmap asks for first, to be refused; a full header may ask for any, as
+/// nmap and rpcinfo do.
 const MAX_VERSION: u32 = 1024;
 pub const NMAP_VERSION: u32 = 104_316;
+/// The same for procedures, which are small numbers in every program.
 const MAX_PROCEDURE: u32 = 1024;
+const MAX_PROCEDURE_IN_FULL: u32 = 0xffff;
 /// Stands for a procedure that the capture cut off.
 pub const PROCEDURE_CUT: u32 = u32::MAX;
 /// What an RPC message says about itself.
@@ -179,13 +184,14 @@ fn call<'a>(reader: &mut Reader<'a>, missing: usize) -> Option<(Call, Credential
     let procedure = match reader.word() {
         // What is there of it must be the beginning of a small number.
         None if missing > 0 && reader.rest().iter().all(|&byte| byte == 0) => PROCEDURE_CUT,
-        word => word.filter(|&word| word <= MAX_PROCEDURE)?,
+        word => word.filter(|&word| word <= MAX_PROCEDURE_IN_FULL)?,
     };
-    let plausible = (1..0x6000_0000).contains(&program) && (version <= MAX_VERSION || version == NMAP_VERSION);
-    if !plausible {
+    if !(1..0x6000_0000).contains(&program) {
         return None;
     }
-    let cut = |credential| Some((Call { program, version, procedure, cut: true }, credential));
+    let usual = (version <= MAX_VERSION || version == NMAP_VERSION)
+        && (procedure <= MAX_PROCEDURE || procedure == PROCEDURE_CUT);
+    let cut = |credential| usual.then_some((Call { program, version, procedure, cut: true }, credential));
     if procedure == PROCEDURE_CUT {
         return cut(Credential::None);
     }
@@ -269,6 +275,7 @@ fn reply(reader: &mut Reader<'_>, is_cut: bool) -> Option<Outcome> {
                 0 if verifier == b"STARTTLS" => Outcome::StartTls,
                 0 => Outcome::Success,
                 1 => Outcome::ProgramUnavailable,
+                2 if is_cut && reader.rest().len() < 8 => Outcome::ProgramMismatch,
                 2 => {
                     let (low, high) = (reader.word()?, reader.word()?);
                     (low <= high).then_some(Outcome::ProgramMismatch)?
@@ -319,7 +326,7 @@ pub const CALL: Signature = Signature {
     id: "rpc.call",
     protocol: "onc-rpc",
     about: "An ONC RPC call by its full layout: message type 0, RPC version 2, a program number that can be, a credential and a \
-verifier of known flavors whose lengths fit. 227 bits are fixed, so chance does not make one.",
+verifier of known flavors whose lengths fit. 199 bits are fixed, so chance does not make one.",
     class: Class::LegacyRpc,
     weight: Weight::STRONG,
     attack: None,
@@ -353,8 +360,14 @@ exactly 20 or 24 bytes. A reply names no program: that is learnt from the call w
 mod tests {
     use super::*;
 
+    /// Without its record mark.
+    pub(super) const NULL_CALL: &[u8] =
+        b"\x01\x02\x03\x04\0\0\0\0\0\0\0\x02\x0b\xed\x48\xa0\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
     fn calls(payload: &[u8], transport: Transport) -> Vec<Message> {
-        messages(&Payload::whole(transport, payload)).collect()
+        let payload = Payload::whole(transport, payload);
+        let joined = Joined::of(&payload);
+        messages(&joined.as_ref().map_or(payload, |joined| joined.payload(&payload))).collect()
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    fn new(key: FlowKey, headers: BothHeaders, halves: Cow<'a, [Half; 2]>) -> Self {
-        Gathered { key, headers, halves, fragments: Default::default() }
+    fn new(key: FlowKey, headers: &BothHeaders, halves: Cow<'a, [Half; 2]>) -> Self {
+        Gathered { key, headers: *headers, halves, fragments: Default::default() }
     }
 
     fn add(&mut self, flow: &Flow) {
@@ -64,7 +64,7 @@ impl FlowTable {
             let (earlier, later) = (&self.spoken[..place], &self.spoken[place + 1..]);
             let flows = self.spoken[place].iter().filter(|(key, _)| later.iter().all(|tier| tier.get(key).is_none()));
             flows.map(|(key, flow)| {
-                let mut all = Gathered::new(*key, flow.headers, Cow::Borrowed(&flow.halves));
+                let mut all = Gathered::new(*key, &flow.headers, Cow::Borrowed(&flow.halves));
                 earlier.iter().filter_map(|tier| tier.get(key)).for_each(|more| all.add(more));
                 all
             })
@@ -76,7 +76,9 @@ impl FlowTable {
             all
         });
         let bare = self.bare.iter().filter(|(key, _)| self.spoken.iter().all(|tier| tier.get(key).is_none()));
-        let bare = bare.map(|(key, headers)| Gathered::new(*key, *headers, Cow::Owned(<[Half; 2]>::default())));
+        let bare = bare.map(|(key, headers)| Gathered::new(*key, headers, Cow::Owned(<[Half; 2]>::default())));
+        // What is only quoted by others was not seen.
+        let bare = bare.filter(|all| all.headers.iter().any(|headers| headers.packets > 0));
         with_bare.chain(bare).map(move |mut all| {
             for (sender, identification, later) in fragments.get(&all.key).into_iter().flatten() {
                 all.headers[*sender].gather(later);

@@ -82,11 +82,11 @@ impl Tape {
     }
 }
 
-fn words(words: &[u32]) -> Vec<u8> {
+pub(super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
-fn opaque(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn opaque(bytes: &[u8]) -> Vec<u8> {
     let mut all = words(&[bytes.len() as u32]);
     all.extend(bytes);
     all.resize(all.len().next_multiple_of(4), 0);
@@ -94,24 +94,24 @@ fn opaque(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A call with a credential of this flavor and body, and arguments.
-fn call_as(xid: u32, named: [u32; 3], flavor: u32, body: &[u8], arguments: &[u8]) -> Vec<u8> {
+pub(super) fn call_as(xid: u32, named: [u32; 3], flavor: u32, body: &[u8], arguments: &[u8]) -> Vec<u8> {
     [words(&[xid, 0, 2, named[0], named[1], named[2], flavor]), opaque(body), words(&[0, 0]), arguments.to_vec()]
         .concat()
 }
 
-fn call(xid: u32, named: [u32; 3], arguments: &[u8]) -> Vec<u8> {
+pub(super) fn call(xid: u32, named: [u32; 3], arguments: &[u8]) -> Vec<u8> {
     call_as(xid, named, 0, &[], arguments)
 }
 
-fn reply(xid: u32, result: &[u8]) -> Vec<u8> {
+pub(super) fn reply(xid: u32, result: &[u8]) -> Vec<u8> {
     [words(&[xid, 1, 0, 0, 0, 0]), result.to_vec()].concat()
 }
 
-fn auth_sys(machine: &[u8], uid: u32, gid: u32) -> Vec<u8> {
+pub(super) fn auth_sys(machine: &[u8], uid: u32, gid: u32) -> Vec<u8> {
     [words(&[77]), opaque(machine), words(&[uid, gid, 0])].concat()
 }
 
-const CLIENT: End = (1, 40_000);
+pub(super) const CLIENT: End = (1, 40_000);
 
 /// Several records in a segment, a record over segments, a mark over two, several fragments, one of them empty.
 fn records() -> Vec<Forged> {
@@ -502,7 +502,7 @@ fn reflection() -> Vec<Forged> {
 }
 
 /// A packet with an address of its own choice for the client.
-fn from_outside(tape: &mut Tape, server: End, question: &[u8], answer: &[u8]) {
+pub(super) fn from_outside(tape: &mut Tape, server: End, question: &[u8], answer: &[u8]) {
     let outside = [203, 0, 113, 7];
     let asked = ipv4(17, outside, host(server.0), 0, &udp(40_000, server.1, question));
     let answered = ipv4(17, host(server.0), outside, 0, &udp(server.1, 40_000, answer));
@@ -522,7 +522,9 @@ fn outside() -> Vec<Forged> {
         &call(2, [100_004, 2, 4], &map),
         &reply(2, &[words(&[1]), opaque(b"root:x:0:0"), opaque(b"root")].concat()),
     );
-    from_outside(&mut tape, (2, 813), &call(3, [200_100_000, 2, 25], &words(&[0])), &reply(3, &words(&[0, 1, 0, 0])));
+    let root = [words(&[0, 1, 0, 1, 0, 0, 1]), opaque(b"master"), words(&[1]), opaque(b"server/network")].concat();
+    let database = [root, words(&[0, 0, 0])].concat(); // its parent, no children, no more objects
+    from_outside(&mut tape, (2, 813), &call(3, [200_100_000, 2, 25], &words(&[0])), &reply(3, &database));
     tape.ask(CLIENT, (2, 814), &call(4, [100_000, 2, 1], &words(&[100_004, 2, 17, 999])), &reply(4, &words(&[1])));
     tape.0
 }

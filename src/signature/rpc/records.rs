@@ -1,17 +1,14 @@
 //! Record marking over TCP (RFC 5531, section 11): where messages begin in a segment, also where it does not begin with one.
-//! Knows marks and fragments; what a message is, its parent knows.
+//! Knows marks; what a message is, its parent knows, and records in several fragments are put together before.
 
-use super::{Body, Call, Credential, Found, message};
+use super::{Body, Call, Found, message};
 use memchr::memmem::{FindIter, Finder};
-use smallvec::SmallVec;
 use std::sync::LazyLock;
 
 /// The largest record that is believed: an NFS write of 1 MiB with its headers is normal, 32 MiB is no RPC.
-const MAX_RECORD: usize = 32 << 20;
+pub(super) const MAX_RECORD: usize = 32 << 20;
 /// The same where a record is looked for inside a segment and nothing before it says that one begins there.
 const MAX_RECORD_INSIDE: usize = 4 << 20;
-/// The smallest call: no credential, no verifier, no arguments.
-const MIN_CALL: usize = 40;
 /// The longest header of a message: a call's with the longest credential and verifier.
 const MAX_HEADER: usize = 840;
 /// The smallest message: a denied reply with an authentication error.
@@ -115,15 +112,15 @@ impl<'a> Records<'a> {
             }
             (last, fragment, rest) = record_mark(rest)?;
         }
-        if !last && fragment < MIN_CALL {
-            return self.joined(at);
-        }
         if !(MIN_MESSAGE..=max).contains(&fragment) {
             return None;
         }
         let start = self.bytes.len() - rest.len();
         let here = &rest[..rest.len().min(fragment)];
-        let mut found = Found { at: start, ..message(here, fragment)? };
+        // Where more fragments follow, the header may end in one of them.
+        let sent = if last { fragment } else { fragment + MAX_HEADER };
+        let mut found = Found { at: start, ..message(here, sent)? };
+        found.message.length = u32::try_from(fragment).unwrap_or(u32::MAX);
         // The rest of its header is in the next segment: put together with that it counts.
         let unfinished = self.missing == 0 && matches!(found.message.body, Body::Call(Call { cut: true, .. }));
         // One of several fragments, and its end not here: a small number in the place of the mark reads so, too.
@@ -131,26 +128,6 @@ impl<'a> Records<'a> {
         let reply_in_part = !last && matches!(found.message.body, Body::Reply(_));
         found.message.inside |= unfinished || vague || reply_in_part;
         Some((found, self.after(last, start + fragment)))
-    }
-
-    /// The message in a record whose header is spread over several fragments: put together as far as a header goes. What
-    /// it carries is not given.
-    #[cold]
-    fn joined(&self, at: usize) -> Option<Step<'a>> {
-        let mut header: SmallVec<[u8; 1024]> = SmallVec::new(); // room for a header, without a heap
-        let (mut end, mut total, mut finished) = (at, 0, false);
-        for _ in 0..MAX_FRAGMENTS {
-            let (last, fragment, rest) = record_mark(self.bytes.get(end..)?)?;
-            let here = rest.get(..fragment)?;
-            header.extend_from_slice(&here[..fragment.min(MAX_HEADER - header.len())]);
-            (end, total, finished) = (end + 4 + fragment, total + fragment, last);
-            if last || header.len() == MAX_HEADER {
-                break;
-            }
-        }
-        let message = message(&header, total).filter(|_| finished || header.len() == MAX_HEADER)?.message;
-        let found = Found { message, credential: Credential::None, content: &[], at: at + 4 };
-        Some((found, self.after(finished, end)))
     }
 
     /// Where the record after this one begins: its first fragment ends at `end`.
@@ -167,7 +144,7 @@ impl<'a> Records<'a> {
 }
 
 /// Whether this fragment is the record's last, its length, and what follows the mark (RFC 5531, section 11).
-fn record_mark(bytes: &[u8]) -> Option<(bool, usize, &[u8])> {
+pub(super) fn record_mark(bytes: &[u8]) -> Option<(bool, usize, &[u8])> {
     let (mark, rest) = bytes.split_first_chunk::<4>()?;
     let mark = u32::from_be_bytes(*mark);
     Some((mark >> 31 == 1, (mark & 0x7fff_ffff) as usize, rest))

@@ -1,0 +1,161 @@
+//! More made-up RPC, of what is easily missed or taken for what it is not: cut where nobody looks, refused, asked for and
+//! not given, at the end of a connection. Written to `fixtures/forged-*.pcap` by `tests/forged.rs`.
+
+use super::shapes::{CLIENT, End, Tape, auth_sys, call, call_as, opaque, reply, words};
+use super::{ACK, FIN, Forged, PSH, SYN, ethernet, host, ipv4, record, tcp_frame, udp};
+
+/// Name and frames of every made-up fixture of this file.
+#[must_use]
+pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
+    vec![
+        ("forged-cut-records", cut_records()),
+        ("forged-versions", versions()),
+        ("forged-not-given", not_given()),
+        ("forged-unreachable", unreachable()),
+        ("forged-closes", closes()),
+        ("forged-ends", ends()),
+    ]
+}
+
+/// A record in fragments of these lengths, the last of which takes the rest.
+fn in_fragments(message: &[u8], lengths: &[usize]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = message;
+    for len in lengths {
+        let (fragment, after) = rest.split_at(*len);
+        bytes.extend(words(&[*len as u32]));
+        bytes.extend(fragment);
+        rest = after;
+    }
+    bytes.extend(record(rest));
+    bytes
+}
+
+/// Fragments that end inside the credential, inside an exploit, and inside the list of a portmapper.
+fn cut_records() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let mount = |xid, path: &[u8]| call_as(xid, [100_005, 3, 1], 1, &auth_sys(b"client", 0, 0), &opaque(path));
+    let granted = |xid| record(&reply(xid, &[words(&[0]), opaque(&[9; 16]), words(&[1, 1])].concat()));
+    for (port, cut) in [(811, 40), (812, 60)] {
+        let asked = in_fragments(&mount(1, b"/export/home/data"), &[cut]);
+        let apart = in_fragments(&mount(2, b"/export/mail"), &[cut]);
+        let (first, second) = apart.split_at(cut + 4);
+        let payloads = [(false, asked), (true, granted(1)), (false, first.to_vec()), (false, second.to_vec())];
+        tape.tcp((1, 40_000 + port), (2, port), &[&payloads[..], &[(true, granted(2))]].concat());
+    }
+    let attack = b"%08x%08x%08x%08x%236x%n%137x%n/bin/sh";
+    let stat = call(5, [100_024, 1, 1], &opaque(attack));
+    let eights = vec![8; stat.len() / 8 - 1];
+    for (port, lengths) in [(813, &[][..]), (814, &eights[..]), (815, &[44][..])] {
+        let asked = in_fragments(&stat, lengths);
+        tape.tcp((1, 41_000 + port), (2, port), &[(false, asked), (true, record(&reply(5, &words(&[1, 0]))))]);
+    }
+    let dump = call(9, [100_000, 2, 4], &[]);
+    let list = reply(9, &words(&[1, 100_005, 3, 6, 816, 1, 100_024, 1, 6, 817, 0]));
+    tape.tcp((1, 42_000), (2, 111), &[(false, record(&dump)), (true, in_fragments(&list, &[44]))]);
+    for port in [816, 817] {
+        tape.tcp((1, 43_000 + port), (2, port), &[]);
+    }
+    tape.0
+}
+
+/// Versions at random, as nmap asks; most programs are not there, one is in another version. And one server that has none.
+fn versions() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    for (port, there) in [(811, 100_021), (812, 0)] {
+        for program in 100_019..100_023 {
+            let xid = 0x7000_0000 + program;
+            let asked = call(xid, [program, 15_000_000 + program * 7, 0], &[]);
+            let status: &[u32] = if program == there { &[2, 1, 4] } else { &[1] };
+            let answer = [&words(&[xid, 1, 0, 0, 0]), &words(status)[..]].concat();
+            tape.ask((1, 40_000 + port), (2, port), &asked, &answer);
+        }
+    }
+    tape.0
+}
+
+/// Password maps and databases that were asked for and not given, or only told to be fetched; writes that were refused.
+fn not_given() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let map = [opaque(b"gaps.test"), opaque(b"passwd.byname")].concat();
+    let transfer = [map.clone(), words(&[1]), opaque(b"master"), words(&[5, 0x4000_0000, 970])].concat();
+    tape.ask(CLIENT, (2, 811), &call(1, [100_004, 2, 6], &transfer), &reply(1, &words(&[5, 1])));
+    let missing = words(&[1, u32::MAX, 0, 0, 0]);
+    let all = record(&call(2, [100_004, 2, 8], &map));
+    tape.tcp((1, 40_001), (2, 812), &[(false, all.clone()), (true, record(&reply(2, &missing)))]);
+    let denied = words(&[2, 1, 1, 1, 1]);
+    tape.tcp((1, 40_002), (2, 813), &[(false, all), (true, record(&denied))]);
+    let read_all = record(&call(3, [200_100_000, 2, 25], &words(&[4711])));
+    let unchanged = record(&reply(3, &words(&[0, 4711, 0, 0])));
+    tape.tcp((1, 40_003), (2, 814), &[(false, read_all), (true, unchanged)]);
+    let write = record(&call(4, [200_100_000, 2, 15], &words(&[3, 0, 1, 0])));
+    let statistics = record(&call(5, [200_100_000, 2, 1], &[]));
+    let values = |values: &[&[u8]]| {
+        [words(&[values.len() as u32]), values.iter().flat_map(|value| opaque(value)).collect()].concat()
+    };
+    let clone = [words(&[1]), opaque(b"tag"), values(&[b"network", b"clone"])].concat();
+    let payloads = [
+        (false, write),
+        (true, record(&reply(4, &words(&[13])))),
+        (false, statistics),
+        (true, record(&reply(5, &clone))),
+    ];
+    tape.tcp((1, 40_004), (2, 815), &payloads);
+    tape.0
+}
+
+/// Calls to a port where nobody listens: the host says so.
+fn unreachable() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let client: End = (1, 40_000);
+    for xid in [1, 2] {
+        let asked = udp(client.1, 811, &call(xid, [100_005, 3, 1], &opaque(b"/export")));
+        let packet = ipv4(17, host(1), host(2), 0, &asked);
+        let message = [&[3, 3, 0, 0, 0, 0, 0, 0], &packet[..28]].concat();
+        tape.add(ethernet(0x0800, &packet));
+        tape.add(ethernet(0x0800, &ipv4(1, host(2), host(1), 0, &message)));
+    }
+    tape.0
+}
+
+/// One-way calls of lockd: the client closes when it has said all; and a server that closes first, which serves no RPC.
+fn closes() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    for (port, server_first) in [(811, false), (812, true)] {
+        let (client, server) = ((1, 40_000 + port), (2, port));
+        tape.add(tcp_frame(client, server, 99, SYN, &[]));
+        tape.add(tcp_frame(server, client, 499, SYN | ACK, &[]));
+        let calls =
+            [1, 2, 3].map(|xid| (false, record(&call(xid, [100_021, 4, 12], &[opaque(b"x"), words(&[0])].concat()))));
+        let [a, b] = tape.middle(client, server, [100, 500], &calls);
+        let mut end = [tcp_frame(client, server, a, FIN | ACK, &[]), tcp_frame(server, client, b, FIN | ACK, &[])];
+        if server_first {
+            end.reverse();
+        }
+        for frame in end {
+            tape.add(frame);
+        }
+    }
+    tape.0
+}
+
+/// The tail of a connection to a verified server from a client's port that could be a service's; and a callback with a
+/// program of the client's choice.
+fn ends() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    tape.ask(CLIENT, (2, 717), &call(1, [100_000, 2, 0], &[]), &reply(1, &[]));
+    tape.tcp((1, 40_001), (2, 717), &[(false, record(&call(2, [100_000, 2, 0], &[]))), (true, record(&reply(2, &[])))]);
+    tape.add(tcp_frame((2, 717), (1, 822), 700, FIN | ACK, &[]));
+    tape.add(tcp_frame((1, 822), (2, 717), 300, ACK, &[]));
+    let compound = |xid| record(&call(xid, [100_003, 4, 1], &words(&[0, 0, 1, 24])));
+    tape.tcp((1, 820), (2, 817), &[(false, compound(3)), (true, record(&reply(3, &words(&[0, 0, 0]))))]);
+    let back = [0, 1].map(|procedure| call(40 + procedure, [0x4000_0123, 1, procedure], &words(&[0, 0, 0])));
+    let payloads: Vec<(bool, Vec<u8>)> = back
+        .iter()
+        .zip([40, 41])
+        .flat_map(|(call, xid)| [(false, record(call)), (true, record(&reply(xid, &words(&[0]))))])
+        .collect();
+    tape.tcp((2, 50_000), (1, 823), &payloads);
+    tape.add(tcp_frame((1, 823), (2, 50_000), 900, PSH | ACK, &[]));
+    tape.0
+}
