@@ -78,6 +78,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         conversation.server_heard = heard.contains(&conversation.server().address);
     }
     let dumpers = rpc_abuse::dumpers(&conversations);
+    let victims = rpc_abuse::victims(&conversations);
     let company = Company::of(&conversations, table.scope());
     let totals = &table.totals;
     let around = Around { span: totals.first.zip(totals.last), community_id_seed: options.community_id_seed };
@@ -87,6 +88,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         bindings: &bindings,
         answers: &answers,
         dumpers: &dumpers,
+        victims: &victims,
         company: &company,
         show_secrets: options.show_secrets,
     };

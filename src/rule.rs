@@ -39,6 +39,8 @@ pub struct Context<'a> {
     pub answers: &'a [Answered],
     /// Who asked which portmappers for their tables.
     pub dumpers: &'a rpc_abuse::Dumpers,
+    /// Who gets answers from many servers without having asked.
+    pub victims: &'a rpc_abuse::Victims,
     /// What services have to do with each other.
     pub company: &'a company::Company,
     /// Whether passwords are shown.

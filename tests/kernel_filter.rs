@@ -67,6 +67,11 @@ fn what_is_plainly_out_of_scope_is_dropped() {
         assert!(!program.filter(&forge::tcp_frame((1, from), (2, to), 1, forge::ACK, b"payload")), "tcp {from} {to}");
         assert!(!program.filter(&forge::udp_frame((1, from), (2, to), b"payload")), "udp {from} {to}");
     }
+    let unreachable =
+        [&[3, 3, 0, 0, 0, 0, 0, 0], &forge::ipv4(17, [10, 0, 0, 1], [10, 0, 0, 2], 0, &[0; 8])[..]].concat();
+    let message = |bytes: &[u8]| forge::ethernet(0x0800, &forge::ipv4(1, [10, 0, 0, 2], [10, 0, 0, 1], 0, bytes));
+    assert!(program.filter(&message(&unreachable)), "port unreachable");
+    assert!(!program.filter(&message(&[8, 0, 0, 0, 0, 0, 0, 0])), "an echo request");
     for port in [4, 81, 111, 817, 1005] {
         assert!(program.filter(&forge::tcp_frame((1, 40_000), (2, port), 1, forge::ACK, b"payload")), "tcp {port}");
         assert!(

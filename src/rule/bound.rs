@@ -85,7 +85,11 @@ fn clock(stamp: Stamp) -> String {
 /// `ypserv v1, v2; NetInfo domain “network”`: in the order in which it was learnt, programs once.
 fn names(learnt: &[Learnt]) -> String {
     let mut programs: Vec<(u32, Vec<String>)> = Vec::new();
-    for binding in learnt.iter().map(|learnt| &learnt.binding) {
+    // A table lists the versions that are registered; to a question for one port any version is answered.
+    let listed = |learnt: &Learnt| learnt.by.ends_with("DUMP");
+    let is_listed = |program: u32| learnt.iter().any(|learnt| learnt.binding.program == program && listed(learnt));
+    let told = learnt.iter().filter(|learnt| listed(learnt) || !is_listed(learnt.binding.program));
+    for binding in told.map(|learnt| &learnt.binding) {
         let detail = match &binding.domain {
             Some(domain) => format!("domain “{domain}”"),
             None => format!("v{}", binding.version),

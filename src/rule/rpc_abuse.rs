@@ -9,6 +9,7 @@ use crate::conversation::{Conversation, Service, first_frames};
 use crate::flow::Named;
 use crate::frame::Stamp;
 use crate::merge::earliest;
+use crate::packet::Endpoint;
 use crate::port::Transport;
 use crate::registry::program;
 use crate::signature::arguments::Kind;
@@ -54,8 +55,8 @@ pub const DUMPS: About = About {
 
 pub const REFLECTION: About = About {
     id: "rpc.reflection",
-    about: "A portmapper is used to amplify: ten or more requests for its table within a second from one address (which is then the victim's), or \
-answers of one large size to ten or more addresses that asked nothing in this capture.",
+    about: "A portmapper is used to amplify: ten or more requests for its table within a second from one address (which is then the victim's), \
+answers of one large size to ten or more addresses that asked nothing in this capture, or large answers of ten or more servers to one that asked none.",
     attack: Some("T1498.002"),
 };
 
@@ -75,12 +76,26 @@ const FEW_HOSTS: usize = 5;
 const MANY_HOSTS: usize = 10;
 /// Requests in a second: Snort's rule 1-45165.
 const DUMPS_A_SECOND: u64 = 10;
-/// Addresses that get answers they did not ask for.
+/// Addresses that get answers they did not ask for; servers that send such answers to one.
 const VICTIMS: usize = 10;
 /// The smallest answer that amplifies, in bytes: a table of eight entries.
 const LARGE_ANSWER: u64 = 180;
 /// Names in one line.
 const MAX_NAMED: usize = 4;
+
+/// Where large answers go that nobody asked for, and who sends them.
+pub type Victims = BTreeMap<Endpoint, BTreeSet<IpAddr>>;
+
+/// Reads who gets answers without having asked, from whichever servers.
+#[must_use]
+pub fn victims(conversations: &[Conversation]) -> Victims {
+    let mut victims = Victims::new();
+    for flow in conversations.iter().filter(|flow| is_unasked(flow)) {
+        victims.entry(flow.client()).or_default().insert(flow.server().address);
+    }
+    victims.retain(|_, servers| servers.len() >= VICTIMS);
+    victims
+}
 
 /// Whose tables each source asked for, with the first question of each.
 pub type Dumpers = BTreeMap<IpAddr, BTreeMap<IpAddr, Stamp>>;
@@ -118,7 +133,7 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
     evidence.extend(set(&procedures));
     evidence.extend(dump_sweep(flows, context.dumpers));
     evidence.extend(flood(flows));
-    evidence.extend(reflected(flows));
+    evidence.extend(reflected(flows).or_else(|| converging(flows, context.victims)));
     let holes: BTreeSet<u32> =
         procedures.keys().map(|named| named.program).filter(|program| WITH_HOLES.contains(program)).collect();
     if !holes.is_empty() && evidence.iter().all(|reason| reason.by != EXPLOIT.id) {
@@ -331,21 +346,36 @@ fn flood(flows: &[Conversation]) -> Option<Evidence> {
     Some(reason(&REFLECTION, Weight::STRONG, says, flood.first))
 }
 
+/// Whether a conversation holds large answers over UDP, and nothing that was asked.
+fn is_unasked(flow: &Conversation) -> bool {
+    let replies = flow.from_server.remote_calls.as_deref().map_or(0, |seen| seen.reply_messages);
+    flow.key.transport == Transport::Udp
+        && replies > 0
+        && flow.from_client.payload_packets == 0
+        && flow.asked_elsewhere == 0
+        && flow.from_server.payload_bytes / flow.from_server.payload_packets.max(1) >= LARGE_ANSWER
+}
+
+/// Large answers to somebody who gets such from many servers and asked none.
+fn converging(flows: &[Conversation], victims: &Victims) -> Option<Evidence> {
+    let of = flows.iter().filter(|flow| is_unasked(flow));
+    let (flow, servers) =
+        of.filter_map(|flow| Some((flow, victims.get(&flow.client())?))).max_by_key(|(_, all)| all.len())?;
+    let says = format!(
+        "large answers to {}, which asked nothing in this capture and gets such from {}; threshold {VICTIMS}",
+        flow.client(),
+        count(servers.len(), "server")
+    );
+    Some(reason(&REFLECTION, Weight::STRONG, says, flow.from_server.first))
+}
+
 /// Large answers, all of one size, to many addresses that asked nothing.
 fn reflected(flows: &[Conversation]) -> Option<Evidence> {
-    let unasked = |flow: &&Conversation| {
-        let replies = flow.from_server.remote_calls.as_deref().map_or(0, |seen| seen.reply_messages);
-        flow.key.transport == Transport::Udp
-            && replies > 0
-            && flow.from_client.payload_packets == 0
-            && flow.asked_elsewhere == 0
-            && flow.from_server.payload_bytes / flow.from_server.payload_packets.max(1) >= LARGE_ANSWER
-    };
     if flows.iter().any(|flow| flow.from_client.payload_packets > 0 && !is_broadcast(flow)) {
         return None;
     }
     let mut sizes: BTreeMap<u64, Vec<&Conversation>> = BTreeMap::new();
-    for flow in flows.iter().filter(unasked) {
+    for flow in flows.iter().filter(|flow| is_unasked(flow)) {
         sizes.entry(flow.from_server.payload_bytes / flow.from_server.payload_packets).or_default().push(flow);
     }
     let (size, victims) = sizes.into_iter().max_by_key(|(_, flows)| flows.len())?;

@@ -27,6 +27,9 @@ pub fn expression(scope: &Scope) -> String {
         format!("(ip and (ip[6:2] & 0x1fff != 0 or {}))", protocols.join(" or ")),
         format!("(ip and tcp and {})", ports("tcp[0:2]", "tcp[2:2]", &tcp)),
         format!("(ip and udp and {})", ports("udp[0:2]", "udp[2:2]", &udp)),
+        // Port unreachable: nobody listens there.
+        "(icmp and icmp[0:2] = 0x0303)".to_owned(),
+        "(ip6 and ip6[6] = 58 and ip6[40:2] = 0x0104)".to_owned(),
         // Extension headers, and tunnels of IPv6; all but plain TCP, UDP and ICMPv6.
         "(ip6 and ip6[6] != 6 and ip6[6] != 17 and ip6[6] != 58)".to_owned(),
         format!("(ip6 and ip6[6] = 6 and {})", ports("ip6[40:2]", "ip6[42:2]", &tcp)),

@@ -14,6 +14,7 @@ pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
         ("forged-unreachable", unreachable()),
         ("forged-closes", closes()),
         ("forged-ends", ends()),
+        ("forged-victim", victim()),
     ]
 }
 
@@ -134,6 +135,19 @@ fn closes() -> Vec<Forged> {
         }
         for frame in end {
             tape.add(frame);
+        }
+    }
+    tape.0
+}
+
+/// Twelve reflectors send tables that nobody asked for to one endpoint.
+fn victim() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let entries: Vec<u8> = (0..10).flat_map(|port| words(&[1, 100_005, 3, 17, 800 + port])).collect();
+    for reflector in 1..13 {
+        for xid in [0x1234_0001, 0x1234_0002] {
+            let answer = udp(811, 80, &reply(xid + u32::from(reflector), &[entries.clone(), words(&[0])].concat()));
+            tape.add(ethernet(0x0800, &ipv4(17, [203, 0, 113, reflector], host(9), 0, &answer)));
         }
     }
     tape.0
