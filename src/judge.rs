@@ -64,6 +64,9 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         .collect();
     conversations.retain(|flow| !is_carried_over(table, flow));
     roles::turn_to_known(&mut conversations);
+    let scope = table.scope();
+    let mutual = roles::served_by_clients(&conversations);
+    conversations.extend(mutual.into_iter().filter(|flow| is_target(scope, &flow.service())));
     let nfs = NfsServers::of(&conversations);
     for conversation in &mut conversations {
         back::mark(conversation, &announced, &nfs, &bindings);
@@ -95,7 +98,6 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
 
     let scanners = sweep::take(&mut conversations);
     let mut findings = Vec::new();
-    let scope = table.scope();
     let mut rest: Vec<Conversation> =
         conversations.extract_if(.., |conversation| !is_target(scope, &conversation.service())).collect();
     conversations.sort_unstable_by_key(|conversation| (conversation.service(), conversation.order()));

@@ -141,6 +141,22 @@ pub fn turn_to_known(conversations: &mut [Conversation]) {
     }
 }
 
+/// Conversations in which the client serves as well, as its server sees it: two daemons of one kind that call each other
+/// from the port that they serve on (statd, lockd).
+#[must_use]
+pub fn served_by_clients<'a>(conversations: &[Conversation<'a>]) -> Vec<Conversation<'a>> {
+    let answers = |flow: &&Conversation<'a>| {
+        let calls = flow.from_server.remote_calls.as_deref().filter(|calls| calls.call_messages > 0);
+        let replies = flow.from_client.remote_calls.as_deref().filter(|replies| replies.reply_messages > 0);
+        let pairs = calls.zip(replies).map(|(calls, replies)| calls.calls.join(&replies.replies));
+        flow.key.transport == Transport::Udp
+            && pairs.is_some_and(|mut pairs| pairs.any(|(_, call, reply)| call.is_some() && reply.is_some()))
+    };
+    let mut turned: Vec<_> = conversations.iter().filter(answers).cloned().collect();
+    turned.iter_mut().for_each(Conversation::turn);
+    turned
+}
+
 /// RPC messages that speak for each side as the server: calls that it gets and replies that it sends. Where a connection
 /// holds other calls as well, those with which an `NFSv4` server calls its client back (RFC 7530, section 3.4) do not
 /// count, nor the replies to them.

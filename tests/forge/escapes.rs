@@ -153,12 +153,16 @@ fn victim() -> Vec<Forged> {
     tape.0
 }
 
-/// The tail of a connection to a verified server from a client's port that could be a service's; and a callback with a
-/// program of the client's choice.
+/// The tail of a connection to a verified server from a client's port that could be a service's; a callback with a program
+/// of the client's choice; and two daemons that tell each other from the port that they serve on.
 fn ends() -> Vec<Forged> {
     let mut tape = Tape::default();
     tape.ask(CLIENT, (2, 717), &call(1, [100_000, 2, 0], &[]), &reply(1, &[]));
     tape.tcp((1, 40_001), (2, 717), &[(false, record(&call(2, [100_000, 2, 0], &[]))), (true, record(&reply(2, &[])))]);
+    for (from, to, xid) in [(2, 3, 7), (3, 2, 8)] {
+        let notify = call(xid, [100_024, 1, 6], &[opaque(b"here"), words(&[3])].concat());
+        tape.ask((from, 819), (to, 819), &notify, &reply(xid, &[]));
+    }
     tape.add(tcp_frame((2, 717), (1, 822), 700, FIN | ACK, &[]));
     tape.add(tcp_frame((1, 822), (2, 717), 300, ACK, &[]));
     let compound = |xid| record(&call(xid, [100_003, 4, 1], &words(&[0, 0, 1, 24])));
