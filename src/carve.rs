@@ -77,7 +77,11 @@ impl<'a> Wanted<'a> {
                     wanted.services.entry(service).or_default().push(index);
                     // Connections that the server makes back to its clients are on other ports.
                     let back = finding.flows.iter().map(conversation).filter(|(_, ends)| !ends.contains(&service.1));
-                    back.for_each(|flow| wanted.flows.entry(flow).or_default().push(index));
+                    let back: Vec<_> = back.collect();
+                    wanted.cut += usize::from(!back.is_empty() && finding.flows_total > finding.flows.len());
+                    for flow in back {
+                        wanted.flows.entry(flow).or_default().push(index);
+                    }
                 }
                 // A scanner may also have real conversations with a port that it touched: told apart where its flows are listed.
                 (Kind::Scanner, _) if all && finding.flows_total > finding.flows.len() => {

@@ -381,7 +381,7 @@ fn traffic<'a>(gathered: &Gathered<'_>, side: usize) -> Traffic<'a> {
         rst: headers.rst,
         fin: headers.fin,
         odd_flags: headers.odd_flags,
-        refusals: headers.refusals,
+        refusals: gathered.refusals[side],
         closed: headers.closed,
         first: headers.first,
         last: headers.last,

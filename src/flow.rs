@@ -201,7 +201,8 @@ impl Half {
 #[must_use]
 pub fn is_whole(packet: &Packet<'_>, calls: &[rpc::Found<'_>]) -> bool {
     let mark = if packet.transport == Transport::Tcp { 4 } else { 0 };
-    calls.iter().all(|found| !found.message.inside)
+    let is_cut = packet.payload.len() < packet.payload_len as usize;
+    calls.iter().all(|found| !found.message.inside && (found.ended || is_cut))
         && calls.iter().map(|found| mark + found.message.length as usize).sum::<usize>() == packet.payload_len as usize
 }
 

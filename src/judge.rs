@@ -7,6 +7,7 @@ use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, S
 use crate::conversation::{dialogue, elsewhere, roles};
 use crate::finding::{self, Around, Finding, Kind, OPENING, Opening, wireshark};
 use crate::flow::{Flow, FlowKey, READ_AGAIN};
+use crate::frame::Stamp;
 use crate::packet::Endpoint;
 use crate::policy::{Effect, Policy, Spoken, Subject};
 use crate::port::{Ports, Scope, Transport};
@@ -297,7 +298,8 @@ fn client_finding(
     site: Site<'_>,
 ) -> Finding {
     let state = state_of(flows);
-    let calls = rpc::sum(flows);
+    let only_back = flows.iter().all(|flow| flow.back_from.is_some());
+    let calls = rpc::sum(flows.iter().filter(|flow| only_back || flow.back_from.is_none()));
     let mut evidence = rule::of_client(&service, flows, &calls, context);
     evidence.extend(state_evidence(state, flows));
     let (servers, ports, clients) = ([service.end.address], [service.end.port], [client]);
@@ -319,19 +321,20 @@ fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_se
     let Some(kept) = spoke.and_then(|spoke| table.flow(&spoke.key)).zip(spoke) else { return Vec::new() };
     let hidden = !show_secrets && finding.evidence.iter().any(|reason| reason.by == rpc_credential::PASSWORD.id);
     let (flow, conversation) = kept;
-    let mut openings: Vec<Opening> = Vec::new();
+    let mut openings: Vec<(Stamp, Opening)> = Vec::new();
     for (end, half) in conversation.key.ends.iter().zip(&flow.halves) {
         let Some(first) = half.opening.chunks().first() else { continue };
         let shown = if hidden { 0 } else { first.bytes.len().min(OPENING) };
-        openings.push(Opening {
+        let opening = Opening {
             from: if *end == conversation.client() { Side::Client } else { Side::Server },
             frame: first.stamp.at,
             bytes: first.bytes[..shown].to_vec(),
             length: first.wire_len,
-        });
+        };
+        openings.push((first.stamp, opening));
     }
-    openings.sort_by_key(|opening| (opening.frame, opening.from));
-    openings
+    openings.sort_by_key(|(stamp, opening)| (*stamp, opening.from));
+    openings.into_iter().map(|(_, opening)| opening).collect()
 }
 
 /// The best that any conversation came to.

@@ -123,7 +123,21 @@ pub struct FlowTable {
     /// Small TCP segments that are no whole RPC records: a stream in crumbs shows its messages only put together.
     crumbs: Bounded<FlowKey, Crumbs>,
     fragments: Bounded<FragmentKey, Fragments>,
+    /// Conversations of which an ICMP message says that nobody listens; many may be of no conversation at all.
+    refusals: Bounded<FlowKey, Refusals>,
     pub totals: Totals,
+}
+
+/// How often either side's host said that nobody listens there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Refusals([u64; 2]);
+
+impl Merge for Refusals {
+    fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
 }
 
 /// The small segments of both directions, as [`Flow::halves`] has them.
@@ -153,6 +167,7 @@ impl FlowTable {
             tier_packets: [0; Tier::ALL.len()],
             crumbs: Bounded::new(max_flows.div_ceil(CRUMB_SHARE)),
             fragments: Bounded::new(max_flows.saturating_mul(FRAGMENTED)),
+            refusals: Bounded::new(max_flows),
             totals: Totals::default(),
         }
     }
@@ -218,8 +233,8 @@ impl FlowTable {
         let quoted = packet::refused(frame).filter(|packet| self.scope.wants(packet.ports()));
         if let Some(packet) = quoted {
             let (key, sender) = FlowKey::of(&packet);
-            if let Some(headers) = self.bare.entry(key) {
-                headers[1 - sender].refusals += 1;
+            if let Some(refusals) = self.refusals.entry(key) {
+                refusals.0[1 - sender] += 1;
             }
         }
     }
@@ -307,6 +322,7 @@ impl FlowTable {
         }
         self.crumbs.settle();
         self.fragments.settle();
+        self.refusals.settle();
     }
 
     /// The small segments of a conversation, where they were kept.
@@ -360,6 +376,7 @@ impl Merge for FlowTable {
         }
         self.crumbs.merge(other.crumbs);
         self.fragments.merge(other.fragments);
+        self.refusals.merge(other.refusals);
         self.totals.merge(other.totals);
     }
 }

@@ -5,6 +5,7 @@ use super::{Bindings, Conversation, is_callback};
 use crate::flow::{Flow, FlowKey, Named};
 use crate::packet::Endpoint;
 use crate::port::Transport;
+use crate::tunnel::Tunnel;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -41,7 +42,10 @@ impl Announced {
 
 /// Where hosts serve NFS version 4 to which clients, as far as the capture shows it.
 #[derive(Clone, Debug, Default)]
-pub struct NfsServers(BTreeMap<(IpAddr, IpAddr), u16>);
+pub struct NfsServers(BTreeMap<Pair, u16>);
+
+/// A transport, a tunnel, a server and its client.
+type Pair = (Transport, Option<Tunnel>, IpAddr, IpAddr);
 
 impl NfsServers {
     #[must_use]
@@ -51,8 +55,13 @@ impl NfsServers {
             let (server, client) = (conversation.server(), conversation.client());
             let calls = conversation.from_client.remote_calls.as_deref();
             let mut procedures = calls.into_iter().flat_map(|calls| calls.procedures.iter());
-            if procedures.any(|(named, _)| (named.program, named.version) == (NFS, 4)) {
-                let port = servers.entry((server.address, client.address)).or_insert(server.port);
+            // Answered, or its side is not in the capture.
+            let replies = conversation.from_server.remote_calls.as_deref();
+            let mut outcomes = replies.into_iter().flat_map(|replies| replies.outcomes.iter());
+            let answered = conversation.from_server.packets == 0 || outcomes.any(|(outcome, _)| outcome.is_success());
+            if answered && procedures.any(|(named, _)| (named.program, named.version) == (NFS, 4)) {
+                let pair = (conversation.key.transport, conversation.key.tunnel, server.address, client.address);
+                let port = servers.entry(pair).or_insert(server.port);
                 *port = server.port.min(*port);
             }
         }
@@ -67,7 +76,8 @@ pub fn mark(conversation: &mut Conversation, announced: &Announced, nfs: &NfsSer
     let mut procedures = calls.into_iter().flat_map(|calls| calls.procedures.iter());
     let transport = conversation.key.transport;
     // What a portmapper gave away is a service.
-    let served = nfs.0.get(&(caller.address, called.address)).copied();
+    let pair = (transport, conversation.key.tunnel, caller.address, called.address);
+    let served = nfs.0.get(&pair).copied();
     // A client chooses the program for its callbacks (RFC 7530, section 16.33); most take the first that is transient.
     let is_back = |named: &Named| {
         is_callback(transport, named)

@@ -79,7 +79,11 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
             continue;
         }
         match known {
-            Some(true) => {}
+            Some(true) => {
+                if let Some(detail) = calls.new_detail(&found) {
+                    calls.to_mut().learn(message.xid, detail);
+                }
+            }
             Some(false) => calls.to_mut().complete(message.xid, &found),
             None => calls.to_mut().observe(stamp, &found),
         }

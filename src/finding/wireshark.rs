@@ -118,16 +118,20 @@ fn plain_filter(kind: Kind, service: &Service, address: IpAddr, conversations: &
     }
 }
 
-/// Connections that the server makes back to its clients, from whatever port it took for them.
+/// Connections that the server makes back to its clients, from whatever port it took for them. As many clients as a filter
+/// can hold.
 fn running_back(conversations: &[Conversation], net: &str) -> String {
     let mut ports: BTreeMap<(IpAddr, IpAddr), BTreeSet<u16>> = BTreeMap::new();
-    for flow in conversations.iter().filter(|flow| flow.back_from.is_some()).take(MAX_FILTER_RUNS) {
+    for flow in conversations.iter().filter(|flow| flow.back_from.is_some()) {
         ports.entry((flow.client().address, flow.server().address)).or_default().insert(flow.server().port);
     }
     let transport = conversations.first().map_or("tcp", |flow| flow.key.transport.name());
-    ports.into_iter().fold(String::new(), |clauses, ((from, to), ports)| {
+    ports.into_iter().take(MAX_FILTER_RUNS).fold(String::new(), |clauses, ((from, to), ports)| {
         let ports = port_set(ports.into_iter());
-        format!("{clauses} || ({net}.addr == {from} && {net}.addr == {to} && {transport}.port in {ports})")
+        format!(
+            "{clauses} || ({net}.src == {from} && {net}.dst == {to} && {transport}.dstport in {ports}) || ({net}.src == {to} && \
+             {net}.dst == {from} && {transport}.srcport in {ports})"
+        )
     })
 }
 

@@ -27,8 +27,6 @@ pub struct Headers {
     pub start: Option<(Stamp, u32)>,
     /// The earliest FIN or RST.
     pub closed: Option<Stamp>,
-    /// ICMP messages of this direction's sender that quote a datagram of the other and say that nobody listens.
-    pub refusals: u64,
 }
 
 impl Headers {
@@ -92,7 +90,6 @@ impl Merge for Headers {
             last,
             start,
             closed,
-            refusals,
         } = other;
         self.packets += packets;
         self.bytes += bytes;
@@ -108,7 +105,6 @@ impl Merge for Headers {
         self.last = self.last.max(last);
         self.start = earliest(self.start, start);
         self.closed = earliest(self.closed, closed);
-        self.refusals += refusals;
     }
 }
 

@@ -137,15 +137,16 @@ pub struct ReplySeen {
     pub outcome: Outcome,
     /// The first word of the result, which many programs give a status.
     pub status: Option<u32>,
-    /// Of the first, as sent.
+    /// Of the longest, as sent.
     pub length: u32,
     pub times: u32,
 }
 
 impl Merge for ReplySeen {
     fn merge(&mut self, other: Self) {
-        let key = |seen: &Self| (seen.first, seen.outcome, seen.status, seen.length);
-        (self.first, self.outcome, self.status, self.length) = key(self).min(key(&other));
+        let key = |seen: &Self| (seen.first, seen.outcome, seen.status);
+        (self.first, self.outcome, self.status) = key(self).min(key(&other));
+        self.length = self.length.max(other.length);
         self.times = self.times.saturating_add(other.times);
     }
 }
@@ -201,6 +202,25 @@ impl RemoteCalls {
             CallSeen { first: known.0, named: Named::of(&call), times: 0, whole: true, mixed: false, detail },
         );
         self.merge(whole);
+    }
+
+    /// What a known call asks for in detail, where only the whole of it shows that.
+    #[must_use]
+    pub fn new_detail(&self, found: &Found<'_>) -> Option<Detail> {
+        let Body::Call(call) = found.message.body else { return None };
+        self.calls.get(found.message.xid).filter(|seen| seen.detail.is_none())?;
+        arguments::detail(&call, found.content, found.message.length)
+    }
+
+    /// Takes in what [`RemoteCalls::new_detail`] found.
+    pub fn learn(&mut self, xid: u32, detail: Detail) {
+        let Some((first, named)) = self.calls.get(xid).map(|seen| (seen.first, seen.named)) else { return };
+        if let Some(count) = self.details.entry(detail.clone()) {
+            count.add(first);
+        }
+        let detail = Some(Box::new(detail));
+        self.calls.push(xid, CallSeen { first, named, times: 0, whole: true, mixed: false, detail });
+        self.calls.settle(); // so that it is known when it is met again
     }
 
     /// Counts calls with one transaction id.

@@ -50,12 +50,15 @@ pub enum Fate {
 const EMPTY_REPLY: u32 = 24 + 20;
 
 impl Fate {
+    /// Of several replies with one id, any may have given it; of several calls with one id, it is not known whose they are.
     #[must_use]
-    pub fn of(reply: Option<&ReplySeen>) -> Self {
+    pub fn of(call: &CallSeen, reply: Option<&ReplySeen>) -> Self {
         match reply {
-            None => Fate::Unknown,
-            Some(reply) if reply.outcome.is_success() && reply.length > EMPTY_REPLY => Fate::Granted,
-            Some(_) => Fate::Empty,
+            Some(reply) if reply.length > EMPTY_REPLY && (reply.outcome.is_success() || reply.times > 1) => {
+                Fate::Granted
+            }
+            Some(_) if !call.mixed => Fate::Empty,
+            _ => Fate::Unknown,
         }
     }
 }
@@ -74,44 +77,50 @@ pub fn calls<'a>(
     })
 }
 
-/// Requests for something that must not leave the net, the worst that came of them.
-#[derive(Clone, Debug)]
-pub struct Reads {
+/// A request for something that must not leave the net: what came of it, who asked, where first, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
     pub fate: Fate,
-    /// Who got it, where anybody did; otherwise who asked.
-    pub clients: BTreeSet<IpAddr>,
+    pub client: IpAddr,
+    pub first: Option<Stamp>,
+    pub what: &'a str,
+}
+
+/// The worst that came of some requests.
+#[derive(Clone, Debug)]
+pub struct Reads<'a> {
+    pub fate: Fate,
+    pub weight: Weight,
+    /// Who read it or asked for it, in words.
+    pub says: String,
+    pub what: BTreeSet<&'a str>,
     pub first: Option<Stamp>,
 }
 
-/// Of several requests, those with the worst fate; `None` where there are none.
-pub fn worst(requests: impl Iterator<Item = (Fate, IpAddr, Stamp)>) -> Option<Reads> {
-    let mut by_fate: BTreeMap<Fate, Reads> = BTreeMap::new();
-    for (fate, client, stamp) in requests {
-        let reads = by_fate.entry(fate).or_insert_with(|| Reads { fate, clients: BTreeSet::new(), first: None });
-        reads.clients.insert(client);
-        reads.first = earliest(reads.first, Some(stamp));
-    }
-    by_fate.pop_first().map(|(_, reads)| reads)
-}
-
-impl Reads {
-    /// Who read it or asked for it in words, and how much that weighs. `server` is whose data it is.
-    pub fn judge(&self, server: IpAddr) -> (String, Weight) {
-        let outside = outsiders(&self.clients, server);
-        let by: Vec<IpAddr> = if outside.is_empty() { self.clients.iter().copied().collect() } else { outside.clone() };
-        let by = listed(by.iter().map(ToString::to_string).collect(), MAX_CLIENTS);
-        let (says, weight) = match (self.fate, outside.is_empty()) {
-            (Fate::Granted, true) => (format!("read by {by}"), Weight::HINT),
-            (Fate::Granted, false) => (format!("left the net: read from outside by {by}"), Weight::STRONG),
-            (Fate::Unknown, true) => (format!("asked for by {by}; the answer is not in the capture"), Weight::HINT),
-            (Fate::Unknown, false) => {
-                (format!("asked for from outside by {by}; the answer is not in the capture"), Weight::STRONG)
-            }
-            (Fate::Empty, true) => (format!("asked for by {by}, and not given"), Weight::NOTE),
-            (Fate::Empty, false) => (format!("asked for from outside by {by}, and not given"), Weight::HINT),
+/// Of several requests, those that weigh most; `None` where there are none. `server` is whose data it is.
+pub fn worst<'a>(requests: impl Iterator<Item = Request<'a>>, server: IpAddr) -> Option<Reads<'a>> {
+    let mut groups: BTreeMap<(std::cmp::Reverse<Weight>, Fate, bool), Vec<Request<'a>>> = BTreeMap::new();
+    for request in requests {
+        let outside = is_inside(server) && !is_inside(request.client);
+        let weight = match (request.fate, outside) {
+            (Fate::Granted | Fate::Unknown, true) => Weight::STRONG,
+            (Fate::Granted | Fate::Unknown, false) | (Fate::Empty, true) => Weight::HINT,
+            (Fate::Empty, false) => Weight::NOTE,
         };
-        (says, weight)
+        groups.entry((std::cmp::Reverse(weight), request.fate, outside)).or_default().push(request);
     }
+    let ((std::cmp::Reverse(weight), fate, outside), requests) = groups.pop_first()?;
+    let clients: BTreeSet<IpAddr> = requests.iter().map(|request| request.client).collect();
+    let by = listed(clients.iter().map(ToString::to_string).collect(), MAX_CLIENTS);
+    let from = if outside { " from outside" } else { "" };
+    let says = match fate {
+        Fate::Granted if outside => format!("left the net: read from outside by {by}"),
+        Fate::Granted => format!("read by {by}"),
+        Fate::Unknown => format!("asked for{from} by {by}; the answer is not in the capture, or not kept"),
+        Fate::Empty => format!("asked for{from} by {by}, and not given"),
+    };
+    let first = requests.iter().map(|request| request.first).fold(None, earliest);
+    Some(Reads { fate, weight, says, what: requests.iter().map(|request| request.what).collect(), first })
 }
 
 /// Clients named in one line.

@@ -1,12 +1,13 @@
 //! NetInfo in words that a person understands: which domain, what it was asked, who is its parent.
 
-use super::details::{self, Fate, listed};
+use super::details::{self, Fate, Request, listed};
 use super::{About, Context};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
 use crate::frame::Stamp;
 use crate::signature::arguments::Kind;
 use crate::signature::netinfo::{self, BINDER, Copy, NETINFO, READALL, Use};
+use crate::signature::rpc::Outcome;
 use crate::words::{count, count_u64};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -61,6 +62,9 @@ fn known(service: &Service, context: Context<'_>) -> Known {
 /// How often each use was made of a service, with the first frame.
 fn uses(flows: &[Conversation]) -> BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<IpAddr>)> {
     let mut uses: BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<IpAddr>)> = BTreeMap::new();
+    if !is_served(flows) {
+        return uses;
+    }
     for flow in flows {
         let calls = flow.from_client.remote_calls.as_deref();
         for (named, seen) in calls.into_iter().flat_map(|calls| calls.procedures.iter()) {
@@ -82,14 +86,40 @@ fn uses(flows: &[Conversation]) -> BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<I
 
 /// Calls of READALL that were answered without a database.
 fn empty_transfers(flow: &Conversation) -> u64 {
-    let transfers = transfers(std::slice::from_ref(flow));
-    transfers.filter(|(fate, ..)| *fate == Fate::Empty).count() as u64
+    kept_transfers(flow).filter(|request| request.fate == Fate::Empty).count() as u64
 }
 
-fn transfers<'a>(flows: &'a [Conversation<'a>]) -> impl Iterator<Item = (Fate, IpAddr, Stamp)> + 'a {
-    details::calls(flows)
+fn kept_transfers<'a>(flow: &'a Conversation<'a>) -> impl Iterator<Item = Request<'a>> + 'a {
+    details::calls(std::slice::from_ref(flow))
         .filter(|(_, call, _)| (call.named.program, call.named.procedure) == (NETINFO, READALL))
-        .map(|(client, call, reply)| (Fate::of(reply), client, call.first))
+        .map(|(client, call, reply)| Request { fate: Fate::of(call, reply), client, first: Some(call.first), what: "" })
+}
+
+/// Every request for the database. Of those that are counted and not kept, nobody knows what came.
+fn transfers<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
+    let mut requests = Vec::new();
+    for flow in flows {
+        let before = requests.len();
+        requests.extend(kept_transfers(flow));
+        let calls = flow.from_client.remote_calls.as_deref();
+        let mut counts = calls.into_iter().flat_map(|calls| calls.procedures.iter());
+        let counted = counts.find(|(named, _)| (named.program, named.procedure) == (NETINFO, READALL));
+        let sampled = calls.is_some_and(|calls| calls.calls.is_cut());
+        if let Some((_, seen)) = counted.filter(|(_, seen)| sampled && seen.count > (requests.len() - before) as u64) {
+            requests.push(Request { fate: Fate::Unknown, client: flow.client().address, first: seen.first, what: "" });
+        }
+    }
+    requests
+}
+
+/// Whether what is called NetInfo answers as such: not where every answer says that the program, or its version, is not there.
+fn is_served(flows: &[Conversation]) -> bool {
+    let outcomes: Vec<Outcome> = details::calls(flows)
+        .filter(|(_, call, _)| call.named.program == NETINFO)
+        .filter_map(|(_, _, reply)| reply.map(|reply| reply.outcome))
+        .collect();
+    let is_absent = |outcome: &Outcome| matches!(outcome, Outcome::ProgramUnavailable | Outcome::ProgramMismatch);
+    outcomes.is_empty() || !outcomes.iter().all(is_absent)
 }
 
 /// Writes that were answered with each status (`ni_status`), where the answer is among those kept.
@@ -181,13 +211,14 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
             attack: None,
         });
     }
-    if let Some(reads) = details::worst(transfers(flows)).filter(|reads| reads.fate != Fate::Empty) {
-        let (says, weight) = reads.judge(service.end.address);
+    let transfers = if uses.is_empty() { Vec::new() } else { transfers(flows) };
+    let reads = details::worst(transfers.into_iter(), service.end.address);
+    if let Some(reads) = reads.filter(|reads| reads.fate != Fate::Empty || reads.weight > Weight::NOTE) {
         evidence.push(Evidence {
             by: TRANSFER.id,
             class: Class::Suspicious,
-            weight: if weight == Weight::HINT { Weight::NOTE } else { weight }, // a clone reads it all
-            says: format!("the whole database {says}"),
+            weight: if reads.weight == Weight::HINT { Weight::NOTE } else { reads.weight }, // a clone reads it all
+            says: format!("the whole database {}", reads.says),
             frames: first_frames(reads.first),
             attack: TRANSFER.attack,
         });

@@ -1,12 +1,12 @@
 //! NIS: which domains and maps were read, and whether passwords left the net.
 
 use super::About;
-use super::details::{self, Fate, listed};
+use super::details::{self, Fate, Request, listed};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
 use crate::signature::arguments::{Detail, Kind};
 use crate::signature::nis;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 pub const MAPS: About = About {
     id: "nis.maps",
@@ -46,27 +46,50 @@ pub fn evidence(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
         frames: first_frames(asked.values().filter_map(|asked| asked.first)),
         attack: None,
     }];
-    let requests: Vec<_> = details::calls(flows)
-        .filter_map(|(client, call, reply)| {
-            let map = call.detail.as_deref().filter(|detail| is_password_map(detail))?;
-            Some((map, (Fate::of(reply), client, call.first)))
-        })
-        .collect();
-    if let Some(reads) = details::worst(requests.iter().map(|(_, request)| *request)) {
-        let (says, weight) = reads.judge(service.end.address);
-        let maps: BTreeSet<&str> =
-            requests.iter().filter(|(_, (fate, ..))| *fate == reads.fate).map(|(map, _)| &*map.what).collect();
-        let maps: Vec<String> = maps.into_iter().map(|map| format!("“{map}”")).collect();
+    if let Some(reads) = details::worst(reads(flows).into_iter(), service.end.address) {
+        let maps: Vec<String> = reads.what.iter().map(|map| format!("“{map}”")).collect();
         evidence.push(Evidence {
             by: PASSWORDS.id,
             class: Class::Suspicious,
-            weight,
-            says: format!("map {} {says}", maps.join(", ")),
+            weight: reads.weight,
+            says: format!("map {} {}", maps.join(", "), reads.says),
             frames: first_frames(reads.first),
             attack: PASSWORDS.attack,
         });
     }
     evidence
+}
+
+/// Every request for a map of passwords. Of those that are counted and not kept, nobody knows what came.
+fn reads<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
+    let mut requests = Vec::new();
+    for flow in flows {
+        let flow = std::slice::from_ref(flow);
+        let mut kept: BTreeMap<&Detail, u64> = BTreeMap::new();
+        for (client, call, reply) in details::calls(flow) {
+            if let Some(map) = call.detail.as_deref().filter(|detail| is_password_map(detail)) {
+                *kept.entry(map).or_default() += u64::from(call.times);
+                requests.push(Request {
+                    fate: Fate::of(call, reply),
+                    client,
+                    first: Some(call.first),
+                    what: &map.what,
+                });
+            }
+        }
+        let counted = details::of(flow, |kind| kind == Kind::WholeMap);
+        for (map, asked) in counted.into_iter().filter(|(map, _)| is_password_map(map)) {
+            if asked.count > kept.get(map).copied().unwrap_or(0) {
+                requests.extend(asked.clients.iter().map(|client| Request {
+                    fate: Fate::Unknown,
+                    client: *client,
+                    first: asked.first,
+                    what: &map.what,
+                }));
+            }
+        }
+    }
+    requests
 }
 
 fn is_password_map(detail: &Detail) -> bool {

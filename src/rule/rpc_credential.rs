@@ -30,20 +30,22 @@ read it. It is not shown unless --show-secrets is given.",
 const MAX_NAMED: usize = 6;
 
 pub fn evidence(flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
-    let mut seen: BTreeMap<&Identity, (u64, Option<Stamp>)> = BTreeMap::new();
+    let mut seen: BTreeMap<(&Identity, bool), (u64, Option<Stamp>)> = BTreeMap::new();
     for calls in flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref()) {
+        // Elsewhere such a name is one of another language.
+        let is_netinfo = calls.procedures.iter().any(|(named, _)| matches!(named.program, NETINFO | BINDER));
         for (identity, count) in calls.credentials.iter() {
-            let entry = seen.entry(identity).or_default();
+            let is_password = is_netinfo && inverted(identity).is_some();
+            let entry = seen.entry((identity, is_password)).or_default();
             *entry = (entry.0 + count.count, earliest(entry.1, count.first));
         }
     }
     let mut evidence = Vec::new();
-    let calls = flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref());
-    let mut programs = calls.flat_map(|calls| calls.procedures.iter()).map(|(named, _)| named.program);
-    // Elsewhere such a name is one of another language.
-    let is_netinfo = programs.any(|program| matches!(program, NETINFO | BINDER));
-    let (passwords, claims): (Vec<_>, Vec<_>) =
-        seen.into_iter().partition(|(identity, _)| is_netinfo && inverted(identity).is_some());
+    let (passwords, claims): (Vec<_>, Vec<_>) = seen
+        .into_iter()
+        .map(|((identity, is_password), seen)| (is_password, (identity, seen)))
+        .partition(|(is_password, _)| *is_password);
+    let [passwords, claims] = [passwords, claims].map(|all| all.into_iter().map(|(_, seen)| seen).collect::<Vec<_>>());
     if !claims.is_empty() {
         let mut order = claims;
         order.sort_by_key(|(identity, (count, _))| (std::cmp::Reverse(*count), *identity));

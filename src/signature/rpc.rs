@@ -123,6 +123,8 @@ pub struct Found<'a> {
     pub content: &'a [u8],
     /// Where the message begins in the payload, at its transaction id.
     pub at: usize,
+    /// Whether the payload holds it to its end.
+    pub ended: bool,
 }
 
 impl Found<'_> {
@@ -172,7 +174,13 @@ fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
     let length = u32::try_from(wire_len).unwrap_or(u32::MAX);
     // A reply whose status is cut off says too little to count without its call.
     let inside = body == Body::Reply(Outcome::Cut);
-    Some(Found { message: Message { xid, body, length, inside }, credential, content: reader.rest(), at: 0 })
+    Some(Found {
+        message: Message { xid, body, length, inside },
+        credential,
+        content: reader.rest(),
+        at: 0,
+        ended: bytes.len() >= wire_len,
+    })
 }
 
 /// Signature C: version 2, a program in the useful range, plausible version and procedure, known flavors, lengths that fit.

@@ -17,11 +17,13 @@ pub struct Gathered<'a> {
     pub halves: Cow<'a, [Half; 2]>,
     /// The identifications of datagrams of which later fragments were added.
     pub fragments: [Vec<u32>; 2],
+    /// ICMP messages from either side that nobody listens there.
+    pub refusals: [u64; 2],
 }
 
 impl<'a> Gathered<'a> {
     fn new(key: FlowKey, headers: &BothHeaders, halves: Cow<'a, [Half; 2]>) -> Self {
-        Gathered { key, headers: *headers, halves, fragments: Default::default() }
+        Gathered { key, headers: *headers, halves, fragments: Default::default(), refusals: [0; 2] }
     }
 
     fn add(&mut self, flow: &Flow) {
@@ -77,13 +79,12 @@ impl FlowTable {
         });
         let bare = self.bare.iter().filter(|(key, _)| self.spoken.iter().all(|tier| tier.get(key).is_none()));
         let bare = bare.map(|(key, headers)| Gathered::new(*key, headers, Cow::Owned(<[Half; 2]>::default())));
-        // What is only quoted by others was not seen.
-        let bare = bare.filter(|all| all.headers.iter().any(|headers| headers.packets > 0));
         with_bare.chain(bare).map(move |mut all| {
             for (sender, identification, later) in fragments.get(&all.key).into_iter().flatten() {
                 all.headers[*sender].gather(later);
                 all.fragments[*sender].push(*identification);
             }
+            all.refusals = self.refusals.get(&all.key).copied().unwrap_or_default().0;
             all
         })
     }

@@ -15,6 +15,8 @@ pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
         ("forged-closes", closes()),
         ("forged-ends", ends()),
         ("forged-victim", victim()),
+        ("forged-busy", busy()),
+        ("forged-length-prefixed", length_prefixed()),
     ]
 }
 
@@ -51,6 +53,11 @@ fn cut_records() -> Vec<Forged> {
         let asked = in_fragments(&stat, lengths);
         tape.tcp((1, 41_000 + port), (2, port), &[(false, asked), (true, record(&reply(5, &words(&[1, 0]))))]);
     }
+    // The first fragment holds the whole header, and fills its segment.
+    let apart = in_fragments(&stat, &[44]);
+    let (first, second) = apart.split_at(48);
+    let answer = record(&reply(5, &words(&[1, 0])));
+    tape.tcp((1, 41_818), (2, 818), &[(false, first.to_vec()), (false, second.to_vec()), (true, answer)]);
     let dump = call(9, [100_000, 2, 4], &[]);
     let list = reply(9, &words(&[1, 100_005, 3, 6, 816, 1, 100_024, 1, 6, 817, 0]));
     tape.tcp((1, 42_000), (2, 111), &[(false, record(&dump)), (true, in_fragments(&list, &[44]))]);
@@ -102,6 +109,37 @@ fn not_given() -> Vec<Forged> {
         (true, record(&reply(5, &clone))),
     ];
     tape.tcp((1, 40_004), (2, 815), &payloads);
+    tape.0
+}
+
+/// A password map read from outside behind four hundred look-ups, so that its call is not among those kept; and one read
+/// from inside with an answer, and asked for from outside without.
+fn busy() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let map = |name: &[u8]| [opaque(b"gaps.test"), opaque(name)].concat();
+    let found = |xid| reply(xid, &[words(&[1]), opaque(b"root:x:0:0:root"), opaque(b"root")].concat());
+    for xid in 1..400 {
+        let key = [map(b"hosts.byname"), opaque(b"server")].concat();
+        super::shapes::from_outside(&mut tape, (2, 811), &call(xid, [100_004, 2, 3], &key), &found(xid));
+    }
+    super::shapes::from_outside(
+        &mut tape,
+        (2, 811),
+        &call(1000, [100_004, 2, 4], &map(b"passwd.byname")),
+        &found(1000),
+    );
+    tape.ask(CLIENT, (2, 812), &call(1, [100_004, 2, 4], &map(b"passwd.byname")), &found(1));
+    let asked = udp(40_000, 812, &call(2, [100_004, 2, 4], &map(b"passwd.byname")));
+    tape.add(ethernet(0x0800, &ipv4(17, [203, 0, 113, 7], host(2), 0, &asked)));
+    tape.0
+}
+
+/// A home-made protocol: a length, a small number, a type, a count. Its words read like the beginning of RPC in fragments.
+fn length_prefixed() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let payloads: Vec<(bool, Vec<u8>)> =
+        (1..20).flat_map(|id| [(false, words(&[12, id, 0, 2])), (true, words(&[12, id, 1, 0]))]).collect();
+    tape.tcp((1, 40_000), (2, 813), &payloads);
     tape.0
 }
 

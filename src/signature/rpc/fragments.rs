@@ -15,6 +15,8 @@ pub struct Joined {
 
 /// The first words of a message: transaction id, type, and the RPC version of a call or the state of a reply.
 const FIRST_WORDS: usize = 12;
+/// The first fragment of a record of which the payload does not hold the end is not shorter: a call's header.
+const MIN_FRAGMENT: usize = 40;
 
 impl Joined {
     /// `None` where there is nothing to put together, as in nearly every payload.
@@ -30,7 +32,7 @@ impl Joined {
             if len > MAX_RECORD {
                 return None;
             }
-            if !last && begins_message(bytes, at) {
+            if !last && len > 0 && begins_message(bytes, at) {
                 return Some(Self::from(bytes, at));
             }
             at += 4 + len;
@@ -51,7 +53,8 @@ impl Joined {
                 at += 4 + len;
                 continue;
             }
-            let start = joined.bytes.len();
+            let (start, pieces) = (joined.bytes.len(), joined.pieces.len());
+            let (from, first_len) = (at, len);
             joined.pieces.push((start, at));
             joined.bytes.extend([0; 4]);
             let (mut total, mut finished) = (0, false);
@@ -61,6 +64,13 @@ impl Joined {
             {
                 joined.copy(bytes, at + 4, at + 4 + len);
                 (at, total, finished) = (at + 4 + len, total + len, last);
+            }
+            if !finished && first_len < MIN_FRAGMENT {
+                // Short messages with their lengths before them read so, too, and have no end.
+                joined.bytes.truncate(start);
+                joined.pieces.truncate(pieces);
+                at = from;
+                break;
             }
             #[allow(clippy::cast_possible_truncation)] // at most MAX_RECORD
             let mark = u32::from(finished) << 31 | total as u32;

@@ -121,6 +121,7 @@ impl<'a> Records<'a> {
         let sent = if last { fragment } else { fragment + MAX_HEADER };
         let mut found = Found { at: start, ..message(here, sent)? };
         found.message.length = u32::try_from(fragment).unwrap_or(u32::MAX);
+        found.ended = last && here.len() == fragment;
         // The rest of its header is in the next segment: put together with that it counts.
         let unfinished = self.missing == 0 && matches!(found.message.body, Body::Call(Call { cut: true, .. }));
         // One of several fragments, and its end not here: a small number in the place of the mark reads so, too.
