@@ -73,12 +73,14 @@ pub fn write_json(report: &Report, mut writer: impl Write) -> io::Result<()> {
     flows(report).into_iter().try_for_each(|(finding, flow)| json::write_line(&line(finding, flow), &mut writer))
 }
 
-/// Every flow once, by time: one that belongs to two findings (a service and who scans it) as that of the first.
+/// Every flow once, by time: one that belongs to two findings (a service and who scans it, two that serve each other) as that of
+/// the first.
 pub(super) fn flows(report: &Report) -> Vec<(&Finding, &FlowNote)> {
     let mut flows: Vec<(&Finding, &FlowNote)> =
         report.findings.iter().flat_map(|finding| finding.flows.iter().map(move |flow| (finding, flow))).collect();
     let key = |(finding, flow): &(&Finding, &FlowNote)| {
-        let ends = (flow.client.address, flow.client.port, flow.server.address, flow.server.port);
+        let mut ends = [(flow.client.address, flow.client.port), (flow.server.address, flow.server.port)];
+        ends.sort_unstable(); // two that serve each other are one flow, whoever is told as the client
         let tunnel = finding.tunnel.as_ref().map(|tunnel| (tunnel.kind, tunnel.network));
         (flow.first_seen, ends, flow.transport, tunnel)
     };
