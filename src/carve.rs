@@ -7,7 +7,7 @@ use crate::frame::{Frame, FrameRef, LinkType};
 use crate::glance::glance;
 use crate::output::pcapng::File;
 use crate::output::safe;
-use crate::packet::{self, Endpoint, FragmentKey};
+use crate::packet::{self, Endpoint, FragmentKey, Held};
 use crate::port::{Ports, Transport};
 use crate::report::{Input, Status};
 use crate::saved::{SavedFinding, SavedFlow};
@@ -231,12 +231,10 @@ pub fn carve<W: Write>(
             if wanted.passes_over(frame) {
                 return;
             }
-            let found = match packet::decode(frame) {
-                Ok(packet) => wanted.of(&packet),
-                Err(_) => match packet::later_fragment(frame) {
-                    Some((key, _)) => datagrams.get(&key).cloned().unwrap_or_default(),
-                    None => return,
-                },
+            let found = match packet::read(frame) {
+                Held::Packet(packet) => wanted.of(&packet),
+                Held::Later(key, _) => datagrams.get(&key).cloned().unwrap_or_default(),
+                Held::Refusal(..) | Held::Other(_) => return,
             };
             if !found.is_empty() && result.is_ok() {
                 result = copier.copy(index, input, frame, &wanted.comment(&found, &input.name, frame.at));

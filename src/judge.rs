@@ -14,6 +14,7 @@ use crate::port::{Ports, Scope, Transport};
 use crate::registry::{Registry, program};
 use crate::rule::company::Company;
 use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, rpc_credential, sweep};
+use crate::signature::netinfo::NETINFO;
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
 use crate::table::{FlowTable, Tier};
@@ -396,7 +397,9 @@ fn describe(
 ) -> (&'static str, String) {
     let content = rule::content::summary(flows);
     if let Some(what) = rpc::describe(calls, flows) {
-        let what = rule::netinfo::describe(service, flows, context).unwrap_or(what);
+        // In NetInfo's own words, where nothing else is served there.
+        let own = calls.serves_only(NETINFO).then(|| rule::netinfo::describe(service, flows, context));
+        let what = own.flatten().unwrap_or(what);
         return ("onc-rpc", content.map_or(what.clone(), |content| format!("{what}; {content}")));
     }
     if verdict.class == Class::LegacyRpc

@@ -74,38 +74,52 @@ impl Packet<'_> {
     }
 }
 
+/// What a frame holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Held<'a> {
+    Packet(Packet<'a>),
+    /// A later fragment: the datagram that it belongs to, and the bytes of payload that it adds.
+    Later(FragmentKey, u32),
+    /// An ICMP message, and the datagram that it quotes, of which it says that nobody takes it.
+    Refusal(Skip, Packet<'a>),
+    Other(Skip),
+}
+
 /// Decodes a frame. Bad checksums are no reason to refuse one.
+#[must_use]
+pub fn read<'a>(frame: &Frame<'a>) -> Held<'a> {
+    match peel(frame) {
+        Ok(packet) => Held::Packet(packet),
+        Err(Refused::Skip(skip)) => Held::Other(skip),
+        Err(Refused::Later(key, len)) => Held::Later(key, len),
+        Err(Refused::Message { protocol, from, payload, tunnel }) => {
+            let skip = Skip::OtherTransport(protocol);
+            quoted(protocol, from, payload, tunnel).map_or(Held::Other(skip), |packet| Held::Refusal(skip, packet))
+        }
+        Err(Refused::Tunnel(..)) => Held::Other(Skip::Malformed),
+    }
+}
+
+/// The packet that a frame holds.
 ///
 /// # Errors
 /// The reason why the frame holds no TCP or UDP packet with ports.
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
-    peel(frame).map_err(|refused| match refused {
-        Refused::Skip(skip) => skip,
-        Refused::Later(..) => Skip::LaterFragment,
-        Refused::Message { protocol, .. } => Skip::OtherTransport(protocol),
-        Refused::Tunnel(..) => Skip::Malformed,
-    })
-}
-
-/// The datagram that a later fragment belongs to, and the bytes of payload that it adds; `None` for any other frame.
-#[must_use]
-pub fn later_fragment(frame: &Frame<'_>) -> Option<(FragmentKey, u32)> {
-    match peel(frame) {
-        Err(Refused::Later(key, len)) => Some((key, len)),
-        _ => None,
+    match read(frame) {
+        Held::Packet(packet) => Ok(packet),
+        Held::Later(..) => Err(Skip::LaterFragment),
+        Held::Refusal(skip, _) | Held::Other(skip) => Err(skip),
     }
 }
 
-/// The datagram that an ICMP message quotes and says that nobody takes: port unreachable (RFC 792; RFC 4443, section 3.1),
-/// from the host that the datagram was sent to. `None` for any other frame.
-#[must_use]
-pub fn refused<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
-    let Err(Refused::Message { protocol, from, payload, tunnel }) = peel(frame) else { return None };
-    let (header, quoted) = payload.split_first_chunk::<8>()?;
+/// The datagram that a port unreachable quotes (RFC 792; RFC 4443, section 3.1), if it comes from the host that the datagram
+/// was sent to: others may say so of anybody.
+fn quoted(protocol: u8, from: IpAddr, message: &[u8], tunnel: Option<Tunnel>) -> Option<Packet<'_>> {
+    let (header, quote) = message.split_first_chunk::<8>()?;
     if !matches!((protocol, header), (1, [3, 3, ..]) | (58, [1, 4, ..])) {
         return None;
     }
-    network(quoted, quoted.len(), tunnel).ok().filter(|packet| packet.destination.address == from)
+    network(quote, quote.len(), tunnel).ok().filter(|packet| packet.destination.address == from)
 }
 
 fn peel<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Refused<'a>> {

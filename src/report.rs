@@ -152,6 +152,9 @@ pub struct TotalsNote {
     /// About how many conversations came in small segments, where not all of them could be put together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crumbled_flows: Option<u64>,
+    /// About how many conversations ICMP messages called refused, where not all of them could be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_flows: Option<u64>,
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
     /// What the memory bound cost; empty as a rule.
@@ -211,6 +214,7 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
             cut: totals.cut,
             context_flows: apart.context_flows,
             crumbled_flows: table.crumbs_beyond_bound(),
+            refused_flows: table.refusals_beyond_bound(),
             first: totals.first,
             last: totals.last,
             beyond_bounds: table

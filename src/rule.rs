@@ -15,6 +15,7 @@ pub mod lore;
 pub mod mount;
 pub mod netinfo;
 pub mod nis;
+mod reads;
 pub mod recognised;
 pub mod reserved_client;
 pub mod rpc;

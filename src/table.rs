@@ -7,7 +7,7 @@ use crate::flow::{self, BothHeaders, Flow, FlowKey, Fragments, MAX_CRUMB, Openin
 use crate::frame::{Frame, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
-use crate::packet::{self, FragmentKey, Packet};
+use crate::packet::{self, FragmentKey, Held, Packet};
 use crate::port::{Ports, Scope, Transport};
 use crate::signature::Payload;
 use crate::signature::rpc::{self, Found, Joined};
@@ -210,32 +210,30 @@ impl FlowTable {
             self.totals.outside += 1;
             return;
         }
-        match packet::decode(frame) {
-            Ok(packet) if self.scope.wants(packet.ports()) => self.observe(frame, &packet),
-            Ok(_) => self.totals.outside += 1,
-            Err(skip) => {
-                if skip == Skip::LaterFragment
-                    && let Some((key, len)) = packet::later_fragment(frame)
-                    && let Some(fragments) = self.fragments.entry(key)
-                {
+        match packet::read(frame) {
+            Held::Packet(packet) if self.scope.wants(packet.ports()) => self.observe(frame, &packet),
+            Held::Packet(_) => self.totals.outside += 1,
+            Held::Later(key, len) => {
+                if let Some(fragments) = self.fragments.entry(key) {
                     fragments.add(frame, len);
                 }
-                if matches!(skip, Skip::OtherTransport(_)) {
-                    self.take_refusal(frame);
+                self.skip(Skip::LaterFragment);
+            }
+            Held::Refusal(skip, quoted) => {
+                if self.scope.wants(quoted.ports()) {
+                    self.refuse(&quoted);
                 }
                 self.skip(skip);
             }
+            Held::Other(skip) => self.skip(skip),
         }
     }
 
-    /// An ICMP message is counted as skipped, and tells of the conversation that it quotes that nobody listens there.
-    fn take_refusal(&mut self, frame: &Frame<'_>) {
-        let quoted = packet::refused(frame).filter(|packet| self.scope.wants(packet.ports()));
-        if let Some(packet) = quoted {
-            let (key, sender) = FlowKey::of(&packet);
-            if let Some(refusals) = self.refusals.entry(key) {
-                refusals.0[1 - sender] += 1;
-            }
+    /// Takes in that nobody listens where this packet went. It counts once its conversation is seen.
+    fn refuse(&mut self, quoted: &Packet<'_>) {
+        let (key, sender) = FlowKey::of(quoted);
+        if let Some(refusals) = self.refusals.entry(key) {
+            refusals.0[1 - sender] += 1;
         }
     }
 
@@ -354,6 +352,12 @@ impl FlowTable {
                 (lost > 0).then_some((tier, lost, distinct))
             })
             .collect()
+    }
+
+    /// About how many conversations ICMP messages refused, where not all of them could be kept.
+    #[must_use]
+    pub fn refusals_beyond_bound(&self) -> Option<u64> {
+        self.refusals.is_cut().then(|| self.refusals.distinct())
     }
 
     /// About how many conversations in small segments there were, where not all of them could be put together.

@@ -178,6 +178,27 @@ fn what_cannot_be_carved_is_said() {
 }
 
 /// Wireshark's own tools read it; where they are installed.
+/// A service is found by its port; what it calls back is found flow by flow, and a report lists 1,024.
+#[test]
+fn connections_that_run_back_are_missing_only_where_it_is_said() {
+    let world = World::new();
+    let record = |message: &[u8]| forge::record(message);
+    let nfs = record(&forge::rpc_call(3, 100_003, 4, 1));
+    let back = record(&forge::rpc_call(9, 0x4000_0000, 1, 1));
+    for (name, callbacks, exit) in [("few.pcap", 20u16, 0), ("many.pcap", 1100, 4)] {
+        let mut frames = forge::conversation((1, 40_000), (2, 817), &nfs, &record(&forge::rpc_reply(3)));
+        for port in 30_000..30_000 + callbacks {
+            frames.extend(forge::conversation((2, port), (1, 823), &back, &record(&forge::rpc_reply(9))));
+        }
+        world.write(name, &forge::pcap(1, false, true, &frames));
+        let output = world.run(&["carve", name, "--finding", "1", "-w", "out.pcapng"]);
+        assert_eq!(status(&output), exit, "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("of 1 finding the report lists not all flows"), exit == 4, "{name}");
+        let carved = comments(&fs::read(world.folder.path().join("out.pcapng")).expect("it was written")).len();
+        assert_eq!(carved == frames.len(), exit == 0, "{carved} of {}", frames.len());
+    }
+}
+
 #[test]
 fn wireshark_reads_what_was_carved() {
     if Command::new("capinfos").arg("--version").output().is_err() {

@@ -6,7 +6,7 @@
 mod forge;
 
 use gapwatch::frame::{Frame, FrameRef, LinkType, Timestamp};
-use gapwatch::packet;
+use gapwatch::packet::{self, Held};
 use gapwatch::registry::Registry;
 use gapwatch::source::kernel_filter;
 use gapwatch::table::FlowTable;
@@ -35,9 +35,9 @@ fn observed(bytes: &[u8]) -> bool {
     let mut table = FlowTable::new(Registry::built_in().scope(false), 10);
     let wire_len = u32::try_from(bytes.len()).expect("short");
     let frame = Frame { time: Timestamp(1), link: LinkType(1), wire_len, bytes, at: FrameRef::new(0, 1), interface: 0 };
-    let later = packet::later_fragment(&frame).is_some();
+    let tells = matches!(packet::read(&frame), Held::Later(..) | Held::Refusal(..));
     table.take(&frame);
-    table.totals.observed > 0 || later
+    table.totals.observed > 0 || tells
 }
 
 fn program() -> pcap::BpfProgram {

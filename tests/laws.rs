@@ -20,6 +20,10 @@ use proptest::prelude::*;
 /// A frame in the making.
 type Spec = (u64, Vec<u8>);
 
+/// The argument of a mount call, and of a call that reads a NIS map.
+const PATH: &[u8] = b"\0\0\0\x07/export\0";
+const PASSWORDS: &[u8] = b"\0\0\0\x09gaps.test\0\0\0\0\0\0\x0dpasswd.byname\0\0\0";
+
 /// Addresses and ports from a small world, so that flows meet; payloads that signatures know, and others.
 fn frame() -> impl Strategy<Value = Spec> {
     let port = prop::sample::select(vec![817u16, 722, 111, 1015, 2049, 443, 40000, 40001, 4789]);
@@ -40,6 +44,18 @@ fn frame() -> impl Strategy<Value = Spec> {
             let record = forge::record(&message);
             if cut < record.len() { record[cut..].to_vec() } else { [vec![9; cut], record].concat() }
         }),
+        // A record in two fragments, or the first of them alone.
+        2 => (xid.clone(), 0usize..60, any::<bool>()).prop_map(|(xid, cut, both)| {
+            let message = [forge::rpc_call(xid, 100_005, 3, 1), PATH.to_vec()].concat();
+            let (first, rest) = message.split_at(cut.min(message.len()));
+            let mark = u32::try_from(first.len()).expect("short").to_be_bytes();
+            let rest = if both { forge::record(rest) } else { Vec::new() };
+            [&mark[..], first, &rest].concat()
+        }),
+        // A map of passwords is asked for, given, and denied.
+        1 => xid.clone().prop_map(|xid| [&forge::rpc_call(xid, 100_004, 2, 4)[..], PASSWORDS].concat()),
+        1 => xid.clone().prop_map(|xid| [&forge::rpc_reply(xid)[..], &[b'x'; 40]].concat()),
+        1 => xid.clone().prop_map(|xid| [&forge::rpc_reply(xid)[..20], &[0, 0, 0, 1]].concat()),
         // A portmapper is asked, and says 817.
         1 => xid.clone().prop_map(|xid| [forge::rpc_call(xid, 100_000, 2, 3), forge::rpc_call(100_004, 2, 6, 0)].concat()),
         1 => xid.clone().prop_map(|xid| [&forge::rpc_reply(xid)[..24], &[0, 0, 3, 49]].concat()),
@@ -50,7 +66,7 @@ fn frame() -> impl Strategy<Value = Spec> {
         1 => prop::collection::vec(any::<u8>(), 1500..2500),
     ];
     let flags = prop::sample::select(vec![SYN, SYN | ACK, ACK, PSH | ACK, FIN | ACK, RST, 0, FIN, SYN | FIN]);
-    let wrap = 0u8..12;
+    let wrap = 0u8..13;
     (0u64..50, end.clone(), end, 0u32..3000, flags, payload, wrap, any::<prop::sample::Index>()).prop_map(
         |(time, from, to, sequence, flags, payload, wrap, cut)| {
             let segment = forge::tcp(from.1, to.1, sequence, flags, &payload);
@@ -65,6 +81,11 @@ fn frame() -> impl Strategy<Value = Spec> {
                 8 => forge::ethernet(0x0800, &v4(17, 0x0010, &payload)),
                 9 => forge::ethernet(0x0800, &v4(47, 0, &[&[0, 0, 8, 0], &v4(6, 0, &segment)[..]].concat())),
                 10 => forge::ethernet(0x0806, &payload),
+                // Nobody listens where the datagram went.
+                12 => {
+                    let quoted = [&[3, 3, 0, 0, 0, 0, 0, 0], &v4(17, 0, &datagram)[..28]].concat();
+                    forge::ethernet(0x0800, &forge::ipv4(1, b, a, 0, &quoted))
+                }
                 _ => forge::ethernet(0x0800, &v4(6, 0, &segment)),
             };
             if wrap == 11 {
@@ -270,4 +291,23 @@ fn a_flood_of_one_kind_pushes_out_no_other() {
     assert_eq!((beyond.len(), beyond[0].flows, beyond[0].packets), (1, "without payload", 19_600));
     assert!((15_000..25_000).contains(&beyond[0].flows_estimated), "{}", beyond[0].flows_estimated);
     assert!(report.findings.iter().any(|finding| finding.class == Class::LegacyRpc && finding.port == Some(817)));
+}
+
+/// The same for what ICMP quotes of conversations that nobody saw: it costs no conversation its place, and is told.
+#[test]
+fn quotes_of_unseen_conversations_push_out_none() {
+    let quoting = |source: [u8; 4]| {
+        let datagram = forge::udp(40_000, 817, b"12345678");
+        let quote = forge::ipv4(17, source, forge::host(2), 0, &datagram);
+        let message = [&[3, 3, 0, 0, 0, 0, 0, 0], &quote[..28]].concat();
+        (1, forge::ethernet(0x0800, &forge::ipv4(1, forge::host(2), source, 0, &message)))
+    };
+    let mut specs: Vec<Spec> = (0..1000u32).map(|n| quoting([172, 16, (n >> 8) as u8, n as u8])).collect();
+    let table_of = |specs: &[Spec]| report(&table(specs, 0, 10, true), Vec::new(), &Registry::built_in());
+    let unseen = table_of(&specs);
+    assert!(unseen.findings.is_empty() && unseen.totals.beyond_bounds.is_empty());
+    assert!(unseen.totals.refused_flows.is_some_and(|flows| (500..2000).contains(&flows)));
+    specs.push((2, forge::udp_frame((1, 700), (2, 817), &forge::rpc_call(7, 100_004, 2, 1))));
+    specs.push((3, forge::udp_frame((2, 817), (1, 700), &forge::rpc_reply(7))));
+    assert_eq!(table_of(&specs).findings[0].class, Class::LegacyRpc);
 }

@@ -19,6 +19,8 @@ pub struct Learnt {
     pub binding: Binding,
     /// The procedure that was asked.
     pub by: &'static str,
+    /// From a list of all that is registered.
+    pub listed: bool,
     /// Who answered.
     pub from: IpAddr,
     /// The last answer that says so.
@@ -51,6 +53,7 @@ impl Bindings {
                     stamp: answer.stamp,
                     binding,
                     by: question.name(call),
+                    listed: question.lists(),
                     from: answer.from.address,
                     last: answer.stamp,
                 });

@@ -161,6 +161,13 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
             format!(": not all of about {flows} in small segments were put together (see --max-flows)"),
         );
     }
+    if let Some(flows) = totals.refused_flows {
+        let flows = count_u64(flows, "conversation");
+        say(
+            "MEMORY BOUND REACHED",
+            format!(": ICMP calls about {flows} refused, and not all of that is kept (see --max-flows)"),
+        );
+    }
     for beyond in &totals.beyond_bounds {
         let flows = thousands(beyond.flows_estimated);
         let packets = count_u64(beyond.packets, "packet");

@@ -58,7 +58,7 @@ pub fn evidence(service: &Service, flows: &[Conversation], bindings: &Bindings) 
 pub fn describe(service: &Service, bindings: &Bindings) -> Option<String> {
     let learnt = of(service, bindings);
     let binder =
-        if learnt.iter().all(|learnt| learnt.by.starts_with("NetInfo")) { "NetInfo's binder" } else { "a portmapper" };
+        if learnt.iter().all(|learnt| learnt.binding.domain.is_some()) { "NetInfo's binder" } else { "a portmapper" };
     (!learnt.is_empty()).then(|| format!("{}, as {binder} said", names(learnt)))
 }
 
@@ -86,9 +86,8 @@ fn clock(stamp: Stamp) -> String {
 fn names(learnt: &[Learnt]) -> String {
     let mut programs: Vec<(u32, Vec<String>)> = Vec::new();
     // A table lists the versions that are registered; to a question for one port any version is answered.
-    let listed = |learnt: &Learnt| learnt.by.ends_with("DUMP");
-    let is_listed = |program: u32| learnt.iter().any(|learnt| learnt.binding.program == program && listed(learnt));
-    let told = learnt.iter().filter(|learnt| listed(learnt) || !is_listed(learnt.binding.program));
+    let is_listed = |program: u32| learnt.iter().any(|learnt| learnt.listed && learnt.binding.program == program);
+    let told = learnt.iter().filter(|learnt| learnt.listed || !is_listed(learnt.binding.program));
     for binding in told.map(|learnt| &learnt.binding) {
         let detail = match &binding.domain {
             Some(domain) => format!("domain “{domain}”"),

@@ -2,6 +2,7 @@
 
 use super::About;
 use super::details::listed;
+use super::reads;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, first_frames};
 use crate::flow::ReplySeen;
@@ -23,27 +24,20 @@ const MAX_NAMED: usize = 8;
 
 pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
     let mut paths: BTreeMap<(&str, &str), (u64, Option<Stamp>)> = BTreeMap::new();
-    for flow in flows {
-        let Some(calls) = flow.from_client.remote_calls.as_deref() else { continue };
-        let replies = flow.from_server.remote_calls.as_deref();
-        for (xid, call) in calls.calls.iter() {
-            let Some(detail) =
-                call.detail.as_deref().filter(|detail| matches!(detail.kind, Kind::MountPath | Kind::UnmountPath))
-            else {
-                continue;
-            };
-            let answer = replies.and_then(|replies| replies.replies.get(xid));
-            let fate = match (detail.kind, answer) {
-                (Kind::UnmountPath, _) => "unmounted",
-                (_, Some(ReplySeen { outcome, status: Some(word), .. })) if outcome.is_success() => {
-                    mount::status(*word)
-                }
-                (_, Some(ReplySeen { outcome, .. })) => outcome.name(),
-                (_, None) => "no answer captured",
-            };
-            let entry = paths.entry((&detail.what, fate)).or_default();
-            *entry = (entry.0 + 1, earliest(entry.1, Some(call.first)));
-        }
+    for (_, call, reply) in reads::calls(flows) {
+        let Some(detail) =
+            call.detail.as_deref().filter(|detail| matches!(detail.kind, Kind::MountPath | Kind::UnmountPath))
+        else {
+            continue;
+        };
+        let fate = match (detail.kind, reply) {
+            (Kind::UnmountPath, _) => "unmounted",
+            (_, Some(ReplySeen { outcome, status: Some(word), .. })) if outcome.is_success() => mount::status(*word),
+            (_, Some(ReplySeen { outcome, .. })) => outcome.name(),
+            (_, None) => "no answer captured",
+        };
+        let entry = paths.entry((&detail.what, fate)).or_default();
+        *entry = (entry.0 + 1, earliest(entry.1, Some(call.first)));
     }
     let cut =
         flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref()).any(|calls| calls.calls.is_cut());

@@ -1,6 +1,7 @@
 //! NetInfo in words that a person understands: which domain, what it was asked, who is its parent.
 
-use super::details::{self, Fate, Request, listed};
+use super::details::{self, listed};
+use super::reads::{self, Fate, Request};
 use super::{About, Context};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
@@ -90,7 +91,7 @@ fn empty_transfers(flow: &Conversation) -> u64 {
 }
 
 fn kept_transfers<'a>(flow: &'a Conversation<'a>) -> impl Iterator<Item = Request<'a>> + 'a {
-    details::calls(std::slice::from_ref(flow))
+    reads::calls(std::slice::from_ref(flow))
         .filter(|(_, call, _)| (call.named.program, call.named.procedure) == (NETINFO, READALL))
         .map(|(client, call, reply)| Request { fate: Fate::of(call, reply), client, first: Some(call.first), what: "" })
 }
@@ -114,7 +115,7 @@ fn transfers<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
 
 /// Whether what is called NetInfo answers as such: not where every answer says that the program, or its version, is not there.
 fn is_served(flows: &[Conversation]) -> bool {
-    let outcomes: Vec<Outcome> = details::calls(flows)
+    let outcomes: Vec<Outcome> = reads::calls(flows)
         .filter(|(_, call, _)| call.named.program == NETINFO)
         .filter_map(|(_, _, reply)| reply.map(|reply| reply.outcome))
         .collect();
@@ -125,7 +126,7 @@ fn is_served(flows: &[Conversation]) -> bool {
 /// Writes that were answered with each status (`ni_status`), where the answer is among those kept.
 fn writes(flows: &[Conversation]) -> BTreeMap<u32, u64> {
     let mut by_status = BTreeMap::new();
-    for (_, call, reply) in details::calls(flows) {
+    for (_, call, reply) in reads::calls(flows) {
         let is_write = call.named.program == NETINFO && Use::of(call.named.procedure) == Use::Write;
         if let Some(status) = reply.and_then(|reply| reply.status).filter(|_| is_write) {
             *by_status.entry(status).or_default() += 1;
@@ -212,7 +213,7 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
         });
     }
     let transfers = if uses.is_empty() { Vec::new() } else { transfers(flows) };
-    let reads = details::worst(transfers.into_iter(), service.end.address);
+    let reads = reads::worst(transfers.into_iter(), service.end.address);
     if let Some(reads) = reads.filter(|reads| reads.fate != Fate::Empty || reads.weight > Weight::NOTE) {
         evidence.push(Evidence {
             by: TRANSFER.id,

@@ -1,7 +1,8 @@
 //! NIS: which domains and maps were read, and whether passwords left the net.
 
 use super::About;
-use super::details::{self, Fate, Request, listed};
+use super::details::{self, listed};
+use super::reads::{self, Fate, Request};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
 use crate::signature::arguments::{Detail, Kind};
@@ -46,7 +47,7 @@ pub fn evidence(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
         frames: first_frames(asked.values().filter_map(|asked| asked.first)),
         attack: None,
     }];
-    if let Some(reads) = details::worst(reads(flows).into_iter(), service.end.address) {
+    if let Some(reads) = reads::worst(requests(flows).into_iter(), service.end.address) {
         let maps: Vec<String> = reads.what.iter().map(|map| format!("“{map}”")).collect();
         evidence.push(Evidence {
             by: PASSWORDS.id,
@@ -61,12 +62,12 @@ pub fn evidence(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
 }
 
 /// Every request for a map of passwords. Of those that are counted and not kept, nobody knows what came.
-fn reads<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
+fn requests<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
     let mut requests = Vec::new();
     for flow in flows {
         let flow = std::slice::from_ref(flow);
         let mut kept: BTreeMap<&Detail, u64> = BTreeMap::new();
-        for (client, call, reply) in details::calls(flow) {
+        for (client, call, reply) in reads::calls(flow) {
             if let Some(map) = call.detail.as_deref().filter(|detail| is_password_map(detail)) {
                 *kept.entry(map).or_default() += u64::from(call.times);
                 requests.push(Request {

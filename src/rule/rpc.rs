@@ -359,6 +359,13 @@ enum Standing {
 }
 
 impl Sum {
+    /// Whether no other program than this one is served, as far as answers say.
+    #[must_use]
+    pub fn serves_only(&self, program: u32) -> bool {
+        let mut asked = self.procedures.keys().map(|named| (named.program, named.version));
+        asked.all(|asked| asked.0 == program || self.standing(asked) != Standing::Served)
+    }
+
     fn standing(&self, asked: (u32, u32)) -> Standing {
         let of = |counts: &BTreeMap<(u32, u32), u64>| counts.get(&asked).copied().unwrap_or(0);
         let (answered, absent, other_version) = (of(&self.answered), of(&self.absent), of(&self.other_version));

@@ -82,6 +82,12 @@ impl Question {
         }
     }
 
+    /// Whether the answer lists what is registered; to a question for one program any version is answered.
+    #[must_use]
+    pub const fn lists(&self) -> bool {
+        matches!(self, Question::Dump | Question::DumpAddresses)
+    }
+
     /// What a call asks, by its program, version, procedure and arguments; `None` where its answer gives no port away.
     #[must_use]
     pub fn of(program: u32, version: u32, procedure: u32, arguments: &[u8]) -> Option<Self> {

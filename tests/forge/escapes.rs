@@ -15,6 +15,7 @@ pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
         ("forged-closes", closes()),
         ("forged-ends", ends()),
         ("forged-victim", victim()),
+        ("forged-not-served", not_served()),
         ("forged-busy", busy()),
         ("forged-length-prefixed", length_prefixed()),
     ]
@@ -109,6 +110,27 @@ fn not_given() -> Vec<Forged> {
         (true, record(&reply(5, &clone))),
     ];
     tape.tcp((1, 40_004), (2, 815), &payloads);
+    tape.0
+}
+
+/// What is called and not there: NetInfo beside mountd; NFS whose server does not have it, and NFS over another transport,
+/// whose callbacks are then services; and a machine's name in another language beside NetInfo.
+fn not_served() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let absent = |xid| words(&[xid, 1, 0, 0, 0, 1]);
+    tape.ask(CLIENT, (2, 811), &call(1, [200_100_000, 2, 25], &words(&[0])), &absent(1));
+    tape.ask(CLIENT, (2, 811), &call(2, [100_005, 3, 0], &[]), &reply(2, &[]));
+    let compound = |xid| record(&call(xid, [100_003, 4, 1], &words(&[0, 0, 1, 24])));
+    let back = |xid| call(xid, [0x4000_0123, 1, 1], &words(&[0, 0, 0]));
+    tape.tcp((1, 40_001), (2, 817), &[(false, compound(3)), (true, record(&absent(3)))]);
+    let called = [(false, record(&back(4))), (true, record(&reply(4, &words(&[0]))))];
+    tape.tcp((2, 50_000), (1, 823), &called);
+    tape.tcp((1, 40_002), (3, 817), &[(false, compound(5)), (true, record(&reply(5, &words(&[0, 0, 0]))))]);
+    tape.ask((3, 50_001), (1, 824), &back(6), &reply(6, &words(&[0])));
+    let name = auth_sys("計算機".as_bytes(), 0, 0);
+    let mount = call_as(7, [100_005, 3, 1], 1, &name, &opaque(b"/export"));
+    tape.ask(CLIENT, (2, 813), &mount, &reply(7, &words(&[0, 0, 0])));
+    tape.ask((4, 40_003), (2, 813), &call(8, [200_100_000, 2, 0], &[]), &reply(8, &[]));
     tape.0
 }
 

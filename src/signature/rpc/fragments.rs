@@ -157,11 +157,15 @@ mod tests {
             let read = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
             let calls: Vec<_> = found(&read).collect();
             prop_assert_eq!(calls.len(), before + 2);
-            for (index, call) in calls.iter().enumerate() {
+            // Where each record begins, in the bytes as they were sent.
+            let mut starts: Vec<usize> = (0..=before).map(|index| index * whole.len()).collect();
+            starts.push(bytes.len() - whole.len());
+            for (call, start) in calls.iter().zip(starts) {
                 prop_assert_eq!(call.content, &content);
-                prop_assert!(!call.message.inside);
-                let at = joined.as_ref().map_or(call.at, |joined| joined.original(call.at - 4));
-                prop_assert!(index < before + 1 || at + whole.len() >= bytes.len());
+                prop_assert!(!call.message.inside && call.ended);
+                // Behind fragments of length nothing, which carry none of it.
+                let at = joined.as_ref().map_or(call.at - 4, |joined| joined.original(call.at - 4));
+                prop_assert!((start..=start + 4 * cuts.len()).contains(&at), "{at} for {start}");
             }
         }
 
