@@ -187,6 +187,11 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
     }
 }
 
+/// Says on how many threads findings are judged: once, before the first are.
+fn judge_on(threads: usize) {
+    drop(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()); // fails where it was said already
+}
+
 /// What was typed, as it could be typed again.
 fn command_line() -> String {
     let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./:,=+@%".contains(c));

@@ -182,7 +182,9 @@ impl fmt::Debug for FrameRef {
 
 /// A moment and a place in the capture. The order is total over all inputs of a run, so "the first" never depends on
 /// the order in which frames were read.
+// Aligned to four bytes only: a table holds a great many, each with a number of four bytes beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C, packed(4))]
 pub struct Stamp {
     pub time: Timestamp,
     pub at: FrameRef,

@@ -17,10 +17,14 @@ use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, rpc_credential
 use crate::signature::netinfo::NETINFO;
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
-use crate::table::{FlowTable, Tier};
+use crate::table::{FlowTable, Gathered, Tier};
 use crate::words::count;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
+
+/// Conversations that are gathered before they are looked into on all threads.
+const AT_ONCE: usize = 4096;
 
 /// What the judgement leaves out of the findings, so that it can be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,13 +61,18 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     let bindings = Bindings::of_answers(&answers);
     let mut announced = Announced::default();
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
-    let mut conversations: Vec<Conversation> = table
-        .conversations()
-        .map(|gathered| {
+    let mut conversations: Vec<Conversation> = Vec::new();
+    let mut gathered = table.conversations();
+    loop {
+        let some: Vec<Gathered> = gathered.by_ref().take(AT_ONCE).collect();
+        if some.is_empty() {
+            break;
+        }
+        conversations.par_extend(some.into_par_iter().map(|gathered| {
             let crumbs = table.crumbs(&gathered.key);
             Conversation::new(&gathered, crumbs, table.scope(), &bindings, options.catalogue)
-        })
-        .collect();
+        }));
+    }
     conversations.retain(|flow| !is_carried_over(table, flow));
     roles::turn_to_known(&mut conversations);
     let scope = table.scope();
@@ -99,16 +108,23 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     };
 
     let scanners = sweep::take(&mut conversations);
-    let mut findings = Vec::new();
     let mut rest: Vec<Conversation> =
         conversations.extract_if(.., |conversation| !is_target(scope, &conversation.service())).collect();
     conversations.sort_unstable_by_key(|conversation| (conversation.service(), conversation.order()));
+    let services: Vec<&[Conversation]> = conversations.chunk_by(|a, b| a.service() == b.service()).collect();
+    let judged: Vec<_> = services
+        .par_iter()
+        .map(|flows| {
+            let mut finding = service_finding(flows[0].service(), flows, context, site);
+            finding.opening = opening(table, flows, &finding, options.show_secrets);
+            (finding, disguise::probers(flows))
+        })
+        .collect();
+    let mut findings = Vec::with_capacity(judged.len());
     let mut probers: BTreeMap<IpAddr, Evidence> = BTreeMap::new();
-    for flows in conversations.chunk_by(|a, b| a.service() == b.service()) {
-        let mut finding = service_finding(flows[0].service(), flows, context, site);
-        finding.opening = opening(table, flows, &finding, options.show_secrets);
+    for (finding, asking) in judged {
         findings.push(finding);
-        for (client, evidence) in disguise::probers(flows) {
+        for (client, evidence) in asking {
             let known = probers.entry(client).or_insert_with(|| evidence.clone());
             if evidence.weight > known.weight {
                 *known = evidence;
@@ -137,12 +153,13 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     rest.retain(on_target_port);
     let pair = |flow: &Conversation| (flow.service(), flow.asker().address);
     rest.sort_unstable_by_key(|conversation| (pair(conversation), conversation.order()));
-    for flows in rest.chunk_by(|a, b| pair(a) == pair(b)) {
+    let pairs: Vec<&[Conversation]> = rest.chunk_by(|a, b| pair(a) == pair(b)).collect();
+    findings.par_extend(pairs.par_iter().map(|flows| {
         let (service, client) = pair(&flows[0]);
         let mut finding = client_finding(service, client, flows, context, site);
         finding.opening = opening(table, flows, &finding, options.show_secrets);
-        findings.push(finding);
-    }
+        finding
+    }));
     tell_tunnels_apart(&mut findings);
     findings.sort_by_key(Finding::order);
     (findings, Apart { context_flows })
@@ -163,7 +180,7 @@ fn tell_tunnels_apart(findings: &mut [Finding]) {
 fn is_carried_over(table: &FlowTable, flow: &Conversation) -> bool {
     let [a, b] = flow.key.ends;
     let ports = Ports { transport: flow.key.transport, source: a.port, destination: b.port };
-    let ended = |since| flow.last().is_none_or(|last| last.time <= since);
+    let ended = |since| flow.last().is_none_or(|Stamp { time, .. }| time <= since);
     table.scope().is_context(ports) && table.since.is_some_and(ended)
 }
 

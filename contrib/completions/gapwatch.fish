@@ -42,7 +42,7 @@ custom\t''"
 complete -c gapwatch -n "__fish_gapwatch_needs_command" -l community-id-seed -d 'What Community IDs begin with: the same on every tool of a site' -r
 complete -c gapwatch -n "__fish_gapwatch_needs_command" -l ports -d 'Look at these ports instead of the unassigned ones: 817, 600-1023, 817/udp, comma-separated, well-known ports only' -r
 complete -c gapwatch -n "__fish_gapwatch_needs_command" -l max-flows -d 'Flows with payload kept in memory, as many with RPC, and four times as many without; for each thread' -r
-complete -c gapwatch -n "__fish_gapwatch_needs_command" -l threads -d 'Threads to read with; the report is the same for any number' -r
+complete -c gapwatch -n "__fish_gapwatch_needs_command" -l threads -d 'Threads to read and to judge with; the report is the same for any number' -r
 complete -c gapwatch -n "__fish_gapwatch_needs_command" -l policy -d 'The site\'s own word: services it knows and evidence it allows (TOML). Without the flag `$XDG_CONFIG_HOME/gapwatch/policy.toml` or `/etc/gapwatch/policy.toml`, where one exists; `none` for none' -r -F
 complete -c gapwatch -n "__fish_gapwatch_needs_command" -l signatures -d 'Signatures of your own, written as those in src/signature/pattern.toml. Repeatable' -r -F
 complete -c gapwatch -n "__fish_gapwatch_needs_command" -l baseline -d 'An earlier JSON report: what is new since then is marked' -r -F
@@ -85,7 +85,7 @@ custom\t''"
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l community-id-seed -d 'What Community IDs begin with: the same on every tool of a site' -r
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l ports -d 'Look at these ports instead of the unassigned ones: 817, 600-1023, 817/udp, comma-separated, well-known ports only' -r
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l max-flows -d 'Flows with payload kept in memory, as many with RPC, and four times as many without; for each thread' -r
-complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l threads -d 'Threads to read with; the report is the same for any number' -r
+complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l threads -d 'Threads to read and to judge with; the report is the same for any number' -r
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l policy -d 'The site\'s own word: services it knows and evidence it allows (TOML). Without the flag `$XDG_CONFIG_HOME/gapwatch/policy.toml` or `/etc/gapwatch/policy.toml`, where one exists; `none` for none' -r -F
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l signatures -d 'Signatures of your own, written as those in src/signature/pattern.toml. Repeatable' -r -F
 complete -c gapwatch -n "__fish_gapwatch_using_subcommand read" -l baseline -d 'An earlier JSON report: what is new since then is marked' -r -F

@@ -10,7 +10,7 @@ mod rights;
 use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::site::Site;
-use super::{Common, Status};
+use super::{Common, Status, judge_on};
 use crate::error::Error;
 use crate::glance::glance;
 use crate::output::{pcap, safe};
@@ -214,6 +214,7 @@ impl LiveArgs {
         if let Some(listener) = metrics {
             metrics::serve(listener, &desk.counters);
         }
+        judge_on(1); // the other processors are left to who takes packets; its thread starts without rights
         let (sender, receiver) = sync_channel(WAITING);
         let table = FlowTable::new(scope, self.max_flows.get());
         let outside = FlowTable::new(scope, 1);

@@ -4,7 +4,7 @@ use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::progress::Progress;
 use super::site::Site;
-use super::{Common, Status, command_line};
+use super::{Common, Status, command_line, judge_on};
 use crate::output::html::Case;
 use crate::output::safe;
 use crate::report::Status as InputStatus;
@@ -42,7 +42,7 @@ pub struct Read {
     /// Flows with payload kept in memory, as many with RPC, and four times as many without; for each thread
     #[arg(long, value_name = "N", default_value_t = NonZero::new(MAX_FLOWS).unwrap_or(NonZero::<usize>::MIN))]
     max_flows: NonZero<usize>,
-    /// Threads to read with; the report is the same for any number
+    /// Threads to read and to judge with; the report is the same for any number
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
     /// Put the SHA-256 of every input into the report, as an HTML report has them in any case; reads the files once more
@@ -77,10 +77,12 @@ impl Read {
         let inputs = found.files.clone();
         let files = self.outputs.open(&inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         let bytes_read = BytesRead::default();
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
+        judge_on(threads);
         let scan = Scan {
             scope: self.ports.scope(&registry),
             max_flows: self.max_flows.get(),
-            threads: self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get),
+            threads,
             fast_lane: true,
             bytes_read: BytesRead::clone(&bytes_read),
         };

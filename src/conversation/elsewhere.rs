@@ -5,7 +5,16 @@ use super::Conversation;
 use crate::flow::CallSeen;
 use crate::packet::Endpoint;
 use crate::port::Transport;
+use crate::signature::arguments::Detail;
 use std::collections::HashMap;
+
+/// A call that was not answered from where it was sent.
+struct Sent {
+    call: CallSeen,
+    detail: Option<Detail>,
+    /// Its conversation.
+    place: usize,
+}
 
 /// Gives conversations that hold replies without calls the calls that the same client sent to others with the same
 /// transaction ids.
@@ -17,7 +26,7 @@ pub fn pair(conversations: &mut [Conversation]) {
     if !conversations.iter().any(wanting) {
         return;
     }
-    let mut asked: HashMap<(Endpoint, u32), (CallSeen, usize)> = HashMap::new();
+    let mut asked: HashMap<(Endpoint, u32), Sent> = HashMap::new();
     for (place, conversation) in conversations.iter().enumerate() {
         if conversation.key.transport != Transport::Udp {
             continue;
@@ -26,9 +35,10 @@ pub fn pair(conversations: &mut [Conversation]) {
         let replies = conversation.from_server.remote_calls.as_deref();
         for (xid, call) in calls.calls.iter() {
             if replies.is_none_or(|replies| replies.replies.get(xid).is_none()) {
-                let known = asked.entry((conversation.client(), xid)).or_insert_with(|| (call.clone(), place));
-                if (call.first, call.named) < (known.0.first, known.0.named) {
-                    *known = (call.clone(), place);
+                let sent = || Sent { call: *call, detail: calls.detail(xid).cloned(), place };
+                let known = asked.entry((conversation.client(), xid)).or_insert_with(sent);
+                if (call.first, call.named) < (known.call.first, known.call.named) {
+                    *known = sent();
                 }
             }
         }
@@ -38,7 +48,7 @@ pub fn pair(conversations: &mut [Conversation]) {
         let client = conversation.client();
         let Some(replies) = conversation.from_server.remote_calls.as_deref() else { continue };
         let known = conversation.from_client.remote_calls.as_deref();
-        let found: Vec<(u32, &(CallSeen, usize))> = replies
+        let found: Vec<(u32, &Sent)> = replies
             .replies
             .iter()
             .filter(|(xid, _)| known.is_none_or(|known| known.calls.get(*xid).is_none()))
@@ -49,9 +59,9 @@ pub fn pair(conversations: &mut [Conversation]) {
         }
         conversation.asked_elsewhere += found.len() as u64;
         let calls = conversation.from_client.remote_calls.get_or_insert_default().to_mut();
-        for (xid, (call, place)) in found {
-            calls.add_call(xid, call.clone());
-            answered.push(*place);
+        for (xid, sent) in found {
+            calls.add_call(xid, sent.call, sent.detail.clone());
+            answered.push(sent.place);
         }
         calls.settle();
     }

@@ -132,7 +132,7 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2]) {
             let echoed = called[1 - side].contains(&xid);
             let new = seen.calls.covers(xid) && seen.calls.get(xid).is_none();
             if new && !echoed && (familiar || replied[1 - side].contains(&xid)) {
-                seen.add_call(xid, call.clone());
+                seen.add_call(xid, *call, strays.detail(xid));
                 traffic[side].resynchronised += 1;
             }
         }
@@ -142,7 +142,7 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2]) {
             let borne_out = called[1 - side].contains(&xid) || (alone && reply.outcome != Outcome::Cut);
             let echoed = replied[1 - side].contains(&xid);
             if seen.replies.covers(xid) && seen.replies.get(xid).is_none() && borne_out && !echoed {
-                seen.add_reply(xid, reply.clone());
+                seen.add_reply(xid, *reply);
                 traffic[side].resynchronised += 1;
             }
         }

@@ -2,7 +2,7 @@
 //! same sample in both directions, so that calls and replies can be paired at the end, whoever saw them.
 
 use crate::frame::Stamp;
-use crate::merge::{Few, Merge, Rank, Sample, spread, spread_bytes, spread_with};
+use crate::merge::{Few, Merge, Rank, Sample, earliest, spread, spread_bytes, spread_with};
 use crate::signature::arguments::{self, Detail};
 use crate::signature::rpc::{Body, Call, Credential, Found, Outcome, PROCEDURE_CUT};
 
@@ -25,6 +25,8 @@ pub struct RemoteCalls {
     /// The length of all replies as sent.
     pub reply_bytes: u64,
     pub calls: Sample<CallSeen, MAX_XIDS>,
+    /// What calls ask for in detail, where that is worth a look.
+    pub asked: Sample<Asked, MAX_XIDS>,
     pub replies: Sample<ReplySeen, MAX_XIDS>,
     pub procedures: Few<Named, super::Sighting, MAX_PROCEDURES>,
     /// Replies by how the call went.
@@ -39,6 +41,7 @@ pub struct RemoteCalls {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Strays {
     pub calls: Sample<CallSeen, MAX_XIDS>,
+    pub asked: Sample<Asked, MAX_XIDS>,
     pub replies: Sample<ReplySeen, MAX_XIDS>,
 }
 
@@ -106,7 +109,7 @@ impl Rank for Detail {
 }
 
 /// The calls with one transaction id: the earliest of them, and how often it came.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CallSeen {
     pub first: Stamp,
     pub named: Named,
@@ -115,8 +118,6 @@ pub struct CallSeen {
     pub whole: bool,
     /// Whether they ask for different things: one id used for several calls.
     pub mixed: bool,
-    /// What it asks for in detail, where that is worth a look.
-    pub detail: Option<Box<Detail>>,
 }
 
 impl Merge for CallSeen {
@@ -126,12 +127,21 @@ impl Merge for CallSeen {
         (self.first, self.named) = (self.first, self.named).min((other.first, other.named));
         self.whole |= other.whole;
         self.times = self.times.saturating_add(other.times);
-        self.detail = crate::merge::earliest(self.detail.take(), other.detail);
+    }
+}
+
+/// What the calls with one transaction id ask for in detail. Apart from [`CallSeen`], because few calls have any.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked(Option<Box<Detail>>);
+
+impl Merge for Asked {
+    fn merge(&mut self, other: Self) {
+        self.0 = earliest(self.0.take(), other.0);
     }
 }
 
 /// The replies with one transaction id.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReplySeen {
     pub first: Stamp,
     pub outcome: Outcome,
@@ -157,11 +167,13 @@ impl RemoteCalls {
         let message = &found.message;
         match message.body {
             Body::Call(call) => {
-                let detail = arguments::detail(&call, found.content, message.length).map(Box::new);
-                let named = Named::of(&call);
-                let seen = CallSeen { first: stamp, named, times: 1, whole: !call.cut, mixed: false, detail };
+                let detail = arguments::detail(&call, found.content, message.length);
+                let seen = CallSeen { first: stamp, named: Named::of(&call), times: 1, whole: !call.cut, mixed: false };
                 if message.inside {
                     self.strays.calls.push(message.xid, seen);
+                    if let Some(detail) = detail {
+                        self.strays.asked.push(message.xid, Asked(Some(detail.into())));
+                    }
                     return;
                 }
                 if let Some(identity) = Identity::of(found.credential)
@@ -169,7 +181,7 @@ impl RemoteCalls {
                 {
                     count.add(stamp);
                 }
-                self.add_call(message.xid, seen);
+                self.add_call(message.xid, seen, detail);
             }
             Body::Reply(outcome) => {
                 let status = if outcome.is_success() { found.content.first_chunk() } else { None };
@@ -196,11 +208,8 @@ impl RemoteCalls {
             whole.procedures = Few::default();
         }
         whole.calls = Sample::default();
-        let detail = arguments::detail(&call, found.content, found.message.length).map(Box::new);
-        self.calls.push(
-            xid,
-            CallSeen { first: known.0, named: Named::of(&call), times: 0, whole: true, mixed: false, detail },
-        );
+        let named = Named::of(&call);
+        self.calls.push(xid, CallSeen { first: known.0, named, times: 0, whole: true, mixed: false });
         self.merge(whole);
     }
 
@@ -208,7 +217,7 @@ impl RemoteCalls {
     #[must_use]
     pub fn new_detail(&self, found: &Found<'_>) -> Option<Detail> {
         let Body::Call(call) = found.message.body else { return None };
-        self.calls.get(found.message.xid).filter(|seen| seen.detail.is_none())?;
+        self.calls.get(found.message.xid).filter(|_| self.detail(found.message.xid).is_none())?;
         arguments::detail(&call, found.content, found.message.length)
     }
 
@@ -218,23 +227,30 @@ impl RemoteCalls {
         if let Some(count) = self.details.entry(detail.clone()) {
             count.add(first);
         }
-        let detail = Some(Box::new(detail));
-        self.calls.push(xid, CallSeen { first, named, times: 0, whole: true, mixed: false, detail });
-        self.calls.settle(); // so that it is known when it is met again
+        self.asked.push(xid, Asked(Some(detail.into())));
+        self.calls.push(xid, CallSeen { first, named, times: 0, whole: true, mixed: false });
+        self.settle(); // so that it is known when it is met again
+    }
+
+    /// What the calls with one transaction id ask for in detail.
+    #[must_use]
+    pub fn detail(&self, xid: u32) -> Option<&Detail> {
+        self.asked.get(xid).and_then(|asked| asked.0.as_deref())
     }
 
     /// Counts calls with one transaction id.
     #[inline]
-    pub fn add_call(&mut self, xid: u32, seen: CallSeen) {
+    pub fn add_call(&mut self, xid: u32, seen: CallSeen, detail: Option<Detail>) {
         let times = u64::from(seen.times);
         self.call_messages += times;
         if let Some(count) = self.procedures.entry(seen.named) {
             count.add_times(times, seen.first);
         }
-        if let Some(detail) = seen.detail.as_deref()
-            && let Some(count) = self.details.entry(detail.clone())
-        {
-            count.add_times(times, seen.first);
+        if let Some(detail) = detail {
+            if let Some(count) = self.details.entry(detail.clone()) {
+                count.add_times(times, seen.first);
+            }
+            self.asked.push(xid, Asked(Some(detail.into())));
         }
         self.calls.push(xid, seen);
     }
@@ -254,8 +270,10 @@ impl RemoteCalls {
     /// Puts the samples in order, so that they can be read and compared.
     pub fn settle(&mut self) {
         self.calls.settle();
+        self.asked.settle();
         self.replies.settle();
         self.strays.calls.settle();
+        self.strays.asked.settle();
         self.strays.replies.settle();
     }
 
@@ -263,6 +281,14 @@ impl RemoteCalls {
     #[must_use]
     pub fn is_certain(&self) -> bool {
         self.call_messages + self.reply_messages > 0
+    }
+}
+
+impl Strays {
+    /// As [`RemoteCalls::detail`].
+    #[must_use]
+    pub fn detail(&self, xid: u32) -> Option<Detail> {
+        self.asked.get(xid).and_then(|asked| asked.0.as_deref().cloned())
     }
 }
 
@@ -280,6 +306,7 @@ impl Merge for RemoteCalls {
             reply_messages,
             reply_bytes,
             calls,
+            asked,
             replies,
             procedures,
             outcomes,
@@ -291,12 +318,14 @@ impl Merge for RemoteCalls {
         self.reply_messages += reply_messages;
         self.reply_bytes += reply_bytes;
         self.calls.merge(calls);
+        self.asked.merge(asked);
         self.replies.merge(replies);
         self.procedures.merge(procedures);
         self.outcomes.merge(outcomes);
         self.credentials.merge(credentials);
         self.details.merge(details);
         self.strays.calls.merge(strays.calls);
+        self.strays.asked.merge(strays.asked);
         self.strays.replies.merge(strays.replies);
     }
 }

@@ -30,8 +30,8 @@ pub struct Sample<V, const N: usize> {
     cut: Option<u32>,
 }
 
-/// Most conversations hold a few messages.
-const FIRST_ROOM: usize = 4;
+/// Most conversations hold a few messages. Doubled it comes to a sample's size, and to twice that.
+const FIRST_ROOM: usize = 3;
 
 impl<V, const N: usize> Default for Sample<V, N> {
     fn default() -> Self {

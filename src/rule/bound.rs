@@ -76,7 +76,7 @@ fn place(stamp: Stamp) -> String {
 
 /// `2026-11-23 23:54:47 UTC`; the frame where the capture has no times.
 fn clock(stamp: Stamp) -> String {
-    match stamp.time.to_string().get(..19) {
+    match { stamp.time }.to_string().get(..19) {
         Some(text) => format!("{} UTC", text.replace('T', " ")),
         None => place(stamp),
     }

@@ -2,13 +2,13 @@
 
 use super::About;
 use super::details::listed;
-use super::reads;
+use super::reads::{self, Made};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, first_frames};
 use crate::flow::ReplySeen;
 use crate::frame::Stamp;
 use crate::merge::earliest;
-use crate::signature::arguments::Kind;
+use crate::signature::arguments::{Detail, Kind};
 use crate::signature::mount;
 use std::collections::BTreeMap;
 
@@ -24,12 +24,9 @@ const MAX_NAMED: usize = 8;
 
 pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
     let mut paths: BTreeMap<(&str, &str), (u64, Option<Stamp>)> = BTreeMap::new();
-    for (_, call, reply) in reads::calls(flows) {
-        let Some(detail) =
-            call.detail.as_deref().filter(|detail| matches!(detail.kind, Kind::MountPath | Kind::UnmountPath))
-        else {
-            continue;
-        };
+    for Made { call, detail, reply, .. } in reads::calls(flows) {
+        let is_path = |detail: &&Detail| matches!(detail.kind, Kind::MountPath | Kind::UnmountPath);
+        let Some(detail) = detail.filter(is_path) else { continue };
         let fate = match (detail.kind, reply) {
             (Kind::UnmountPath, _) => "unmounted",
             (_, Some(ReplySeen { outcome, status: Some(word), .. })) if outcome.is_success() => mount::status(*word),

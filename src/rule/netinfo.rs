@@ -1,7 +1,7 @@
 //! NetInfo in words that a person understands: which domain, what it was asked, who is its parent.
 
 use super::details::{self, listed};
-use super::reads::{self, Fate, Request};
+use super::reads::{self, Fate, Made, Request};
 use super::{About, Context};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
@@ -92,8 +92,13 @@ fn empty_transfers(flow: &Conversation) -> u64 {
 
 fn kept_transfers<'a>(flow: &'a Conversation<'a>) -> impl Iterator<Item = Request<'a>> + 'a {
     reads::calls(std::slice::from_ref(flow))
-        .filter(|(_, call, _)| (call.named.program, call.named.procedure) == (NETINFO, READALL))
-        .map(|(client, call, reply)| Request { fate: Fate::of(call, reply), client, first: Some(call.first), what: "" })
+        .filter(|made| (made.call.named.program, made.call.named.procedure) == (NETINFO, READALL))
+        .map(|Made { client, call, reply, .. }| Request {
+            fate: Fate::of(call, reply),
+            client,
+            first: Some(call.first),
+            what: "",
+        })
 }
 
 /// Every request for the database. Of those that are counted and not kept, nobody knows what came.
@@ -116,8 +121,8 @@ fn transfers<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
 /// Whether what is called NetInfo answers as such: not where every answer says that the program, or its version, is not there.
 fn is_served(flows: &[Conversation]) -> bool {
     let outcomes: Vec<Outcome> = reads::calls(flows)
-        .filter(|(_, call, _)| call.named.program == NETINFO)
-        .filter_map(|(_, _, reply)| reply.map(|reply| reply.outcome))
+        .filter(|made| made.call.named.program == NETINFO)
+        .filter_map(|made| made.reply.map(|reply| reply.outcome))
         .collect();
     let is_absent = |outcome: &Outcome| matches!(outcome, Outcome::ProgramUnavailable | Outcome::ProgramMismatch);
     outcomes.is_empty() || !outcomes.iter().all(is_absent)
@@ -126,7 +131,7 @@ fn is_served(flows: &[Conversation]) -> bool {
 /// Writes that were answered with each status (`ni_status`), where the answer is among those kept.
 fn writes(flows: &[Conversation]) -> BTreeMap<u32, u64> {
     let mut by_status = BTreeMap::new();
-    for (_, call, reply) in reads::calls(flows) {
+    for Made { call, reply, .. } in reads::calls(flows) {
         let is_write = call.named.program == NETINFO && Use::of(call.named.procedure) == Use::Write;
         if let Some(status) = reply.and_then(|reply| reply.status).filter(|_| is_write) {
             *by_status.entry(status).or_default() += 1;

@@ -2,7 +2,7 @@
 
 use super::About;
 use super::details::{self, listed};
-use super::reads::{self, Fate, Request};
+use super::reads::{self, Fate, Made, Request};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
 use crate::signature::arguments::{Detail, Kind};
@@ -67,8 +67,8 @@ fn requests<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
     for flow in flows {
         let flow = std::slice::from_ref(flow);
         let mut kept: BTreeMap<&Detail, u64> = BTreeMap::new();
-        for (client, call, reply) in reads::calls(flow) {
-            if let Some(map) = call.detail.as_deref().filter(|detail| is_password_map(detail)) {
+        for Made { client, call, detail, reply } in reads::calls(flow) {
+            if let Some(map) = detail.filter(|detail| is_password_map(detail)) {
                 *kept.entry(map).or_default() += u64::from(call.times);
                 requests.push(Request {
                     fate: Fate::of(call, reply),

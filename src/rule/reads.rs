@@ -7,6 +7,7 @@ use crate::conversation::Conversation;
 use crate::flow::{CallSeen, ReplySeen};
 use crate::frame::Stamp;
 use crate::merge::earliest;
+use crate::signature::arguments::Detail;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -41,17 +42,27 @@ impl Fate {
     }
 }
 
-/// The calls that are kept, each with its client, and the reply with the same transaction id.
-pub fn calls<'a>(
-    flows: &'a [Conversation<'a>],
-) -> impl Iterator<Item = (IpAddr, &'a CallSeen, Option<&'a ReplySeen>)> + 'a {
+/// A call that is kept, who made it, what it asks for in detail, and the reply with the same transaction id.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    pub client: IpAddr,
+    pub call: &'a CallSeen,
+    pub detail: Option<&'a Detail>,
+    pub reply: Option<&'a ReplySeen>,
+}
+
+/// The calls that are kept.
+pub fn calls<'a>(flows: &'a [Conversation<'a>]) -> impl Iterator<Item = Made<'a>> + 'a {
     flows.iter().flat_map(|flow| {
-        let calls = flow.from_client.remote_calls.as_deref();
         let replies = flow.from_server.remote_calls.as_deref();
-        calls
-            .into_iter()
-            .flat_map(|calls| calls.calls.iter())
-            .map(move |(xid, call)| (flow.client().address, call, replies.and_then(|replies| replies.replies.get(xid))))
+        flow.from_client.remote_calls.as_deref().into_iter().flat_map(move |calls| {
+            calls.calls.iter().map(move |(xid, call)| Made {
+                client: flow.client().address,
+                call,
+                detail: calls.detail(xid),
+                reply: replies.and_then(|replies| replies.replies.get(xid)),
+            })
+        })
     })
 }
 
