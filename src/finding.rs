@@ -158,6 +158,9 @@ pub struct RpcProgram {
     pub program: u32,
     pub name: String,
     pub version: u32,
+    /// Minor versions of NFSv4 that calls name, without those that the server refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub minor_versions: Vec<u8>,
     pub procedures: Vec<String>,
     /// Call messages.
     pub calls: u64,
@@ -183,15 +186,17 @@ pub(crate) fn finding(
     let named = flow::Named::by(&verdict.evidence);
     let listed = conversations.iter().take(MAX_LISTED);
     let flows: Vec<FlowNote> = listed.map(|flow| flow::flow_note(flow, &named, around.community_id_seed)).collect();
-    let programs = rpc::by_program(calls).into_iter().map(|(number, version, procedures, times)| RpcProgram {
+    let programs = rpc::by_program(calls).into_iter().map(|((number, version), called)| RpcProgram {
         program: number,
         name: program::name(number, version).into_owned(),
         version,
-        procedures: procedures
-            .iter()
+        minor_versions: called.minors.iter().copied().collect(),
+        procedures: called
+            .procedures
+            .keys()
             .map(|procedure| program::procedure_name(number, version, *procedure).into_owned())
             .collect(),
-        calls: times,
+        calls: called.calls(),
         replies: calls.answered.get(&(number, version)).copied().unwrap_or(0),
     });
     let mut community_ids: Vec<String> = flows.iter().map(|flow| flow.community_id.clone()).collect();

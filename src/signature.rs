@@ -10,6 +10,7 @@ pub mod exploit;
 pub mod http;
 pub mod mount;
 pub mod netinfo;
+pub mod nfs;
 pub mod nis;
 pub mod pattern;
 pub mod portmap;

@@ -5,11 +5,11 @@ use super::{Bindings, Conversation, is_callback};
 use crate::flow::{Flow, FlowKey, Named};
 use crate::packet::Endpoint;
 use crate::port::Transport;
+use crate::signature::nfs::NFS;
 use crate::tunnel::Tunnel;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-const NFS: u32 = 100_003;
 /// Where NFS servers listen, if the capture does not show where: the callback does not say it.
 const NFS_PORT: u16 = 2049;
 /// Programs that are not registered with anybody (RFC 5531, section 8.3).

@@ -4,7 +4,8 @@
 use crate::frame::Stamp;
 use crate::merge::{Few, Merge, Rank, Sample, earliest, spread, spread_bytes, spread_with};
 use crate::signature::arguments::{self, Detail};
-use crate::signature::rpc::{Body, Call, Credential, Found, Outcome, PROCEDURE_CUT};
+use crate::signature::nfs;
+use crate::signature::rpc::{Body, Call, Credential, Found, Outcome};
 
 /// Transaction ids kept of a direction: those of least rank. While there are no more, pairing and the counting of
 /// retransmissions are exact; beyond that they are a fair sample.
@@ -50,12 +51,16 @@ pub struct Strays {
 pub struct Named {
     pub program: u32,
     pub version: u32,
-    pub procedure: u32,
+    /// [`Named::CUT`] where the capture ends before it.
+    pub procedure: u16,
+    /// The minor version of NFSv4, where the call says it and the capture has it.
+    pub minor: Option<u8>,
 }
 
 impl Rank for Named {
     fn rank(&self) -> u64 {
-        spread_with(spread_with(spread(u64::from(self.program)), u64::from(self.version)), u64::from(self.procedure))
+        let procedure = u64::from(self.procedure) | self.minor.map_or(0, |minor| u64::from(minor) + 1) << 16;
+        spread_with(spread_with(spread(u64::from(self.program)), u64::from(self.version)), procedure)
     }
 }
 
@@ -122,8 +127,7 @@ pub struct CallSeen {
 
 impl Merge for CallSeen {
     fn merge(&mut self, other: Self) {
-        let cut = self.named.procedure == PROCEDURE_CUT || other.named.procedure == PROCEDURE_CUT;
-        self.mixed |= other.mixed || (self.named != other.named && !cut);
+        self.mixed |= other.mixed || !self.named.is_like(&other.named);
         (self.first, self.named) = (self.first, self.named).min((other.first, other.named));
         self.whole |= other.whole;
         self.times = self.times.saturating_add(other.times);
@@ -149,6 +153,8 @@ pub struct ReplySeen {
     pub status: Option<u32>,
     /// Of the longest, as sent.
     pub length: u32,
+    /// How much of it is header, its verifier included.
+    pub header: u16,
     pub times: u32,
 }
 
@@ -156,8 +162,16 @@ impl Merge for ReplySeen {
     fn merge(&mut self, other: Self) {
         let key = |seen: &Self| (seen.first, seen.outcome, seen.status);
         (self.first, self.outcome, self.status) = key(self).min(key(&other));
-        self.length = self.length.max(other.length);
+        (self.length, self.header) = (self.length, self.header).max((other.length, other.header));
         self.times = self.times.saturating_add(other.times);
+    }
+}
+
+impl ReplySeen {
+    /// Bytes of the result as sent.
+    #[must_use]
+    pub fn result_length(&self) -> u32 {
+        self.length.saturating_sub(self.header.into())
     }
 }
 
@@ -168,7 +182,8 @@ impl RemoteCalls {
         match message.body {
             Body::Call(call) => {
                 let detail = arguments::detail(&call, found.content, message.length);
-                let seen = CallSeen { first: stamp, named: Named::of(&call), times: 1, whole: !call.cut, mixed: false };
+                let seen =
+                    CallSeen { first: stamp, named: Named::of(&call, found), times: 1, whole: !call.cut, mixed: false };
                 if message.inside {
                     self.strays.calls.push(message.xid, seen);
                     if let Some(detail) = detail {
@@ -186,7 +201,8 @@ impl RemoteCalls {
             Body::Reply(outcome) => {
                 let status = if outcome.is_success() { found.content.first_chunk() } else { None };
                 let status = status.map(|word| u32::from_be_bytes(*word));
-                let seen = ReplySeen { first: stamp, outcome, status, length: message.length, times: 1 };
+                let seen =
+                    ReplySeen { first: stamp, outcome, status, length: message.length, header: found.header, times: 1 };
                 if message.inside {
                     self.strays.replies.push(message.xid, seen);
                     return;
@@ -200,15 +216,15 @@ impl RemoteCalls {
     pub fn complete(&mut self, xid: u32, found: &Found<'_>) {
         let Body::Call(call) = found.message.body else { return };
         let Some(known) = self.calls.get(xid).map(|seen| (seen.first, seen.named)) else { return };
+        let named = Named::of(&call, found);
         let mut whole = RemoteCalls::default();
         whole.observe(known.0, found);
         // Counted once: under its full name instead of the one with the procedure cut off.
         whole.call_messages = 0;
-        if known.1 == Named::of(&call) {
+        if known.1.procedure == named.procedure {
             whole.procedures = Few::default();
         }
         whole.calls = Sample::default();
-        let named = Named::of(&call);
         self.calls.push(xid, CallSeen { first: known.0, named, times: 0, whole: true, mixed: false });
         self.merge(whole);
     }
@@ -293,9 +309,26 @@ impl Strays {
 }
 
 impl Named {
+    /// Stands for a procedure that the capture cut off.
+    pub const CUT: u16 = u16::MAX;
+
+    /// What a call asks for; `found` is the message that it is in.
     #[must_use]
-    pub const fn of(call: &Call) -> Self {
-        Named { program: call.program, version: call.version, procedure: call.procedure }
+    pub fn of(call: &Call, found: &Found<'_>) -> Self {
+        Named {
+            program: call.program,
+            version: call.version,
+            procedure: u16::try_from(call.procedure).unwrap_or(Named::CUT),
+            minor: nfs::minor_version(call, found.credential, found.content),
+        }
+    }
+
+    /// Whether both may be the same, as far as the capture has them.
+    fn is_like(&self, other: &Self) -> bool {
+        let fits = |a: Option<u8>, b: Option<u8>| a.is_none() || b.is_none() || a == b;
+        (self.program, self.version) == (other.program, other.version)
+            && (self.procedure == other.procedure || self.procedure == Named::CUT || other.procedure == Named::CUT)
+            && fits(self.minor, other.minor)
     }
 }
 

@@ -5,6 +5,7 @@ use super::reads::{self, Fate, Made, Request};
 use super::{About, Context};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Service, first_frames};
+use crate::flow::Named;
 use crate::frame::Stamp;
 use crate::signature::arguments::Kind;
 use crate::signature::netinfo::{self, BINDER, Copy, NETINFO, READALL, Use};
@@ -70,8 +71,10 @@ fn uses(flows: &[Conversation]) -> BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<I
         let calls = flow.from_client.remote_calls.as_deref();
         for (named, seen) in calls.into_iter().flat_map(|calls| calls.procedures.iter()) {
             if named.program == NETINFO {
-                let empty = if named.procedure == READALL { empty_transfers(flow) } else { 0 }.min(seen.count);
-                for (made, count) in [(Use::of(named.procedure), seen.count - empty), (Use::EmptyTransfer, empty)] {
+                let empty = if is_transfer(named) { empty_transfers(flow) } else { 0 }.min(seen.count);
+                for (made, count) in
+                    [(Use::of(named.procedure.into()), seen.count - empty), (Use::EmptyTransfer, empty)]
+                {
                     if count > 0 {
                         let entry = uses.entry(made).or_default();
                         entry.0 += count;
@@ -85,20 +88,24 @@ fn uses(flows: &[Conversation]) -> BTreeMap<Use, (u64, Option<Stamp>, BTreeSet<I
     uses
 }
 
+fn is_transfer(named: &Named) -> bool {
+    (named.program, u32::from(named.procedure)) == (NETINFO, READALL)
+}
+
 /// Calls of READALL that were answered without a database.
 fn empty_transfers(flow: &Conversation) -> u64 {
     kept_transfers(flow).filter(|request| request.fate == Fate::Empty).count() as u64
 }
 
 fn kept_transfers<'a>(flow: &'a Conversation<'a>) -> impl Iterator<Item = Request<'a>> + 'a {
-    reads::calls(std::slice::from_ref(flow))
-        .filter(|made| (made.call.named.program, made.call.named.procedure) == (NETINFO, READALL))
-        .map(|Made { client, call, reply, .. }| Request {
+    reads::calls(std::slice::from_ref(flow)).filter(|made| is_transfer(&made.call.named)).map(
+        |Made { client, call, reply, .. }| Request {
             fate: Fate::of(call, reply),
             client,
             first: Some(call.first),
             what: "",
-        })
+        },
+    )
 }
 
 /// Every request for the database. Of those that are counted and not kept, nobody knows what came.
@@ -109,7 +116,7 @@ fn transfers<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
         requests.extend(kept_transfers(flow));
         let calls = flow.from_client.remote_calls.as_deref();
         let mut counts = calls.into_iter().flat_map(|calls| calls.procedures.iter());
-        let counted = counts.find(|(named, _)| (named.program, named.procedure) == (NETINFO, READALL));
+        let counted = counts.find(|(named, _)| is_transfer(named));
         let sampled = calls.is_some_and(|calls| calls.calls.is_cut());
         if let Some((_, seen)) = counted.filter(|(_, seen)| sampled && seen.count > (requests.len() - before) as u64) {
             requests.push(Request { fate: Fate::Unknown, client: flow.client().address, first: seen.first, what: "" });
@@ -132,7 +139,7 @@ fn is_served(flows: &[Conversation]) -> bool {
 fn writes(flows: &[Conversation]) -> BTreeMap<u32, u64> {
     let mut by_status = BTreeMap::new();
     for Made { call, reply, .. } in reads::calls(flows) {
-        let is_write = call.named.program == NETINFO && Use::of(call.named.procedure) == Use::Write;
+        let is_write = call.named.program == NETINFO && Use::of(call.named.procedure.into()) == Use::Write;
         if let Some(status) = reply.and_then(|reply| reply.status).filter(|_| is_write) {
             *by_status.entry(status).or_default() += 1;
         }

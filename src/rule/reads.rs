@@ -24,16 +24,16 @@ pub enum Fate {
     Empty,
 }
 
-/// The longest reply without data: its header without a verifier (RFC 5531, section 9), and five words, as `ypserv` answers
-/// ALL for a map that it does not have: more to come, a status, an empty value, an empty key, no more.
-const EMPTY_REPLY: u32 = 24 + 20;
+/// The longest result without data: five words, as `ypserv` answers ALL for a map that it does not have: more to come, a
+/// status, an empty value, an empty key, no more.
+const EMPTY_RESULT: u32 = 20;
 
 impl Fate {
     /// Of several replies with one id, any may have given it; of several calls with one id, it is not known whose they are.
     #[must_use]
     pub fn of(call: &CallSeen, reply: Option<&ReplySeen>) -> Self {
         match reply {
-            Some(reply) if reply.length > EMPTY_REPLY && (reply.outcome.is_success() || reply.times > 1) => {
+            Some(reply) if reply.result_length() > EMPTY_RESULT && (reply.outcome.is_success() || reply.times > 1) => {
                 Fate::Granted
             }
             Some(_) if !call.mixed => Fate::Empty,

@@ -9,6 +9,7 @@ use crate::frame::Stamp;
 use crate::merge::earliest;
 use crate::port::Transport;
 use crate::registry::program;
+use crate::signature::nfs;
 use crate::signature::portmap::PORTMAPPER;
 use crate::signature::rpc::{Outcome, PROCEDURE_CUT};
 use crate::words::count_u64;
@@ -66,6 +67,8 @@ pub struct Sum {
     /// Of those, the ones answered “program unavailable” and “version mismatch”.
     absent: BTreeMap<(u32, u32), u64>,
     other_version: BTreeMap<(u32, u32), u64>,
+    /// Minor versions of NFSv4 that were answered, and whether otherwise than by “not this one”.
+    minors: BTreeMap<u8, bool>,
     /// Calls that are kept.
     kept_calls: u64,
     pair_frames: Firsts,
@@ -122,6 +125,9 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
                         Outcome::ProgramMismatch => *sum.other_version.entry(asked).or_default() += 1,
                         _ => {}
                     }
+                    if let Some(minor) = call.named.minor {
+                        *sum.minors.entry(minor).or_default() |= reply.status != Some(nfs::MINOR_VERSION_MISMATCH);
+                    }
                     sum.pair_frames.extend([call.first, reply.first]);
                 }
                 (Some(_), None) => sum.unanswered += u64::from(answered.replies.covers(xid)),
@@ -172,7 +178,7 @@ impl Kept {
 }
 
 fn is_cut(named: &Named) -> bool {
-    named.procedure == PROCEDURE_CUT
+    named.procedure == Named::CUT
 }
 
 /// Whether the RPC messages of a conversation are more than a probe.
@@ -313,7 +319,11 @@ fn says(sum: &Sum) -> String {
         }
     }
     if sum.resynchronised > 0 {
-        let _ = write!(says, "; {} inside segments or cut short, borne out by the other direction", sum.resynchronised);
+        let _ = write!(
+            says,
+            "; {} inside segments, cut short or in another RPC version, borne out by the other direction",
+            sum.resynchronised
+        );
     }
     if sum.asked_elsewhere > 0 {
         let _ = write!(says, "; {} asked by a call that went to another address", sum.asked_elsewhere);
@@ -379,10 +389,7 @@ impl Sum {
 
 /// `ypserv v2 (DOMAIN, MATCH ×3), program 536870913 (site range) v1 (procedure 4)`, the most called first.
 fn programs(sum: &Sum) -> String {
-    let mut by_program: BTreeMap<(u32, u32), Vec<(u64, u32)>> = BTreeMap::new();
-    for (named, (count, _)) in &sum.procedures {
-        by_program.entry((named.program, named.version)).or_default().push((*count, named.procedure));
-    }
+    let mut by_program = by_program(sum);
     // What is not served names a service only where nothing else does.
     let best = by_program.keys().map(|asked| sum.standing(*asked)).min().unwrap_or(Standing::Served);
     let mut named: BTreeSet<u32> =
@@ -393,14 +400,14 @@ fn programs(sum: &Sum) -> String {
         Standing::Absent => best == Standing::Absent,
     });
     let mut order: Vec<_> = by_program.into_iter().collect();
-    order.sort_by_key(|((program, version), procedures)| {
-        (std::cmp::Reverse(procedures.iter().map(|(count, _)| count).sum::<u64>()), *program, *version)
-    });
+    order.sort_by_key(|((program, version), called)| (std::cmp::Reverse(called.calls()), *program, *version));
     let total = order.len();
     let mut parts: Vec<String> = order
         .into_iter()
         .take(MAX_PROGRAMS)
-        .map(|((number, version), mut procedures)| {
+        .map(|((number, version), called)| {
+            let mut procedures: Vec<(u64, u32)> =
+                called.procedures.iter().map(|(procedure, count)| (*count, *procedure)).collect();
             procedures.sort_by_key(|(count, procedure)| (std::cmp::Reverse(*count), *procedure));
             let more = procedures.len().saturating_sub(MAX_NAMED);
             let mut names: Vec<String> = procedures
@@ -416,7 +423,7 @@ fn programs(sum: &Sum) -> String {
             }
             let shown = match sum.standing((number, version)) {
                 Standing::OtherVersion => "in no version asked for".to_owned(),
-                _ => format!("v{version}"),
+                _ => called.version(version),
             };
             format!("{} {shown} ({})", program::name(number, version), names.join(", "))
         })
@@ -427,17 +434,39 @@ fn programs(sum: &Sum) -> String {
     parts.join(", ")
 }
 
-/// Each program with its procedures, as reports list them.
+/// What was called of a program in one version.
+#[derive(Clone, Debug, Default)]
+pub struct Called {
+    /// Procedures ([`PROCEDURE_CUT`] where the capture ends before it), each with its calls.
+    pub procedures: BTreeMap<u32, u64>,
+    /// Minor versions of NFSv4 that calls name, without those that the server refused.
+    pub minors: BTreeSet<u8>,
+}
+
+impl Called {
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.procedures.values().sum()
+    }
+
+    /// `v3`, `v4.1`, `v4.0, v4.2`.
+    fn version(&self, version: u32) -> String {
+        if self.minors.is_empty() {
+            return format!("v{version}");
+        }
+        self.minors.iter().map(|minor| format!("v{version}.{minor}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Each program in each version, as reports list them.
 #[must_use]
-pub fn by_program(sum: &Sum) -> Vec<(u32, u32, BTreeSet<u32>, u64)> {
-    let mut programs: BTreeMap<(u32, u32), (BTreeSet<u32>, u64)> = BTreeMap::new();
+pub fn by_program(sum: &Sum) -> BTreeMap<(u32, u32), Called> {
+    let mut programs: BTreeMap<(u32, u32), Called> = BTreeMap::new();
     for (named, (count, _)) in &sum.procedures {
-        let entry = programs.entry((named.program, named.version)).or_default();
-        entry.0.insert(named.procedure);
-        entry.1 += count;
+        let called = programs.entry((named.program, named.version)).or_default();
+        let procedure = if is_cut(named) { PROCEDURE_CUT } else { named.procedure.into() };
+        *called.procedures.entry(procedure).or_default() += count;
+        called.minors.extend(named.minor.filter(|minor| sum.minors.get(minor) != Some(&false)));
     }
     programs
-        .into_iter()
-        .map(|((program, version), (procedures, calls))| (program, version, procedures, calls))
-        .collect()
 }

@@ -23,7 +23,7 @@ const MAX_VERSION: u32 = 1024;
 pub const NMAP_VERSION: u32 = 104_316;
 /// The same for procedures, which are small numbers in every program.
 const MAX_PROCEDURE: u32 = 1024;
-const MAX_PROCEDURE_IN_FULL: u32 = 0xffff;
+const MAX_PROCEDURE_IN_FULL: u32 = 0xfffe;
 /// Stands for a procedure that the capture cut off.
 pub const PROCEDURE_CUT: u32 = u32::MAX;
 /// What an RPC message says about itself.
@@ -34,7 +34,7 @@ pub struct Message {
     /// Its length as sent, in bytes, without the record mark; of the first fragment where it has several.
     pub length: u32,
     /// Found inside a segment, with no other record before or behind it; a call of which the segment does not hold all of
-    /// the header; or a reply without its status. It counts only
+    /// the header, or of another RPC version than 2, which servers refuse; or a reply without its status. It counts only
     /// where a message of the other direction has the same transaction id.
     pub inside: bool,
 }
@@ -121,6 +121,8 @@ pub struct Found<'a> {
     pub credential: Credential<'a>,
     /// A call's arguments, a reply's result.
     pub content: &'a [u8],
+    /// Bytes of the message before that.
+    pub header: u16,
     /// Where the message begins in the payload, at its transaction id.
     pub at: usize,
     /// Whether the payload holds it to its end.
@@ -163,31 +165,33 @@ pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use
 fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
     let mut reader = Reader::new(bytes);
     let xid = reader.word()?;
-    let (body, credential) = match reader.word()? {
+    let (body, credential, inside) = match reader.word()? {
         0 => {
+            let rpc_version = reader.word()?;
             let (call, credential) = call(&mut reader, wire_len - bytes.len().min(wire_len))?;
-            (Body::Call(call), credential)
+            (Body::Call(call), credential, rpc_version != 2)
         }
-        1 => (Body::Reply(reply(&mut reader, wire_len > bytes.len())?), Credential::None),
+        1 => {
+            let outcome = reply(&mut reader, wire_len > bytes.len())?;
+            // One whose status is cut off says too little to count without its call.
+            (Body::Reply(outcome), Credential::None, outcome == Outcome::Cut)
+        }
         _ => return None,
     };
     let length = u32::try_from(wire_len).unwrap_or(u32::MAX);
-    // A reply whose status is cut off says too little to count without its call.
-    let inside = body == Body::Reply(Outcome::Cut);
     Some(Found {
         message: Message { xid, body, length, inside },
         credential,
         content: reader.rest(),
+        header: u16::try_from(bytes.len() - reader.rest().len()).unwrap_or(u16::MAX), // 840 at most
         at: 0,
         ended: bytes.len() >= wire_len,
     })
 }
 
-/// Signature C: version 2, a program in the useful range, plausible version and procedure, known flavors, lengths that fit.
+/// Signature C, behind the RPC version: a program in the useful range, plausible version and procedure, known flavors, lengths
+/// that fit.
 fn call<'a>(reader: &mut Reader<'a>, missing: usize) -> Option<(Call, Credential<'a>)> {
-    if reader.word()? != 2 {
-        return None;
-    }
     let (program, version) = (reader.word()?, reader.word()?);
     let procedure = match reader.word() {
         // What is there of it must be the beginning of a small number.

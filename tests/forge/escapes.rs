@@ -69,6 +69,8 @@ fn cut_records() -> Vec<Forged> {
 }
 
 /// Versions at random, as nmap asks; most programs are not there, one is in another version. And one server that has none.
+/// A minor version of NFS that is refused before another is served; and a call in RPC version 3, refused, beside one that
+/// nobody answers.
 fn versions() -> Vec<Forged> {
     let mut tape = Tape::default();
     for (port, there) in [(811, 100_021), (812, 0)] {
@@ -80,6 +82,22 @@ fn versions() -> Vec<Forged> {
             tape.ask((1, 40_000 + port), (2, port), &asked, &answer);
         }
     }
+    let compound =
+        |xid, minor| record(&call(xid, [100_003, 4, 1], &[opaque(b"mount"), words(&[minor, 1, 24])].concat()));
+    let status = |xid, status| record(&reply(xid, &[words(&[status]), opaque(b"mount"), words(&[0])].concat()));
+    let payloads = [
+        (false, compound(21, 2)),
+        (true, status(21, 10_021)),
+        (false, compound(22, 1)),
+        (true, status(22, 0)),
+        (false, compound(23, 1)),
+        (true, status(23, 0)),
+    ];
+    tape.tcp((1, 40_813), (2, 813), &payloads);
+    let in_version_3 = |xid| words(&[xid, 0, 3, 100_005, 1, 0, 0, 0, 0, 0]);
+    let refused = words(&[0x7000_0001, 1, 1, 0, 2, 2]);
+    tape.tcp((1, 40_814), (2, 814), &[(false, record(&in_version_3(0x7000_0001))), (true, record(&refused))]);
+    tape.ask((1, 40_815), (2, 815), &in_version_3(0x7000_0002), b"what do you want of me?");
     tape.0
 }
 
@@ -93,7 +111,10 @@ fn not_given() -> Vec<Forged> {
     let all = record(&call(2, [100_004, 2, 8], &map));
     tape.tcp((1, 40_001), (2, 812), &[(false, all.clone()), (true, record(&reply(2, &missing)))]);
     let denied = words(&[2, 1, 1, 1, 1]);
-    tape.tcp((1, 40_002), (2, 813), &[(false, all), (true, record(&denied))]);
+    tape.tcp((1, 40_002), (2, 813), &[(false, all.clone()), (true, record(&denied))]);
+    // The same answer behind a verifier.
+    let verified = [words(&[2, 1, 0, 6, 24]), vec![7; 24], words(&[0]), missing].concat();
+    tape.tcp((1, 40_006), (2, 816), &[(false, all), (true, record(&verified))]);
     let read_all = record(&call(3, [200_100_000, 2, 25], &words(&[4711])));
     let unchanged = record(&reply(3, &words(&[0, 4711, 0, 0])));
     tape.tcp((1, 40_003), (2, 814), &[(false, read_all), (true, unchanged)]);

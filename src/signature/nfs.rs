@@ -1,0 +1,60 @@
+//! NFS version 4 (RFC 7530; RFC 8881): the minor version that a COMPOUND names. Reads arguments; knows no message header.
+
+use super::rpc::{Call, Credential};
+use super::xdr::Reader;
+
+pub const NFS: u32 = 100_003;
+/// The status of a COMPOUND whose minor version the server does not know (`NFS4ERR_MINOR_VERS_MISMATCH`; RFC 7530, section 13.1.3.4).
+pub const MINOR_VERSION_MISMATCH: u32 = 10_021;
+const COMPOUND: u32 = 1;
+/// A tag is for people and mostly empty; servers refuse long ones.
+const MAX_TAG: usize = 1024;
+/// Minor versions are counted in ones: 2 is the last (RFC 7862).
+const MAX_MINOR: u32 = 15;
+/// Services of `RPCSEC_GSS` that wrap the arguments (RFC 2203, section 5.3.2.1).
+const INTEGRITY: u32 = 2;
+const PRIVACY: u32 = 3;
+
+/// The minor version that a call is of; `None` where it is no COMPOUND, is encrypted, or ends before it.
+#[must_use]
+pub fn minor_version(call: &Call, credential: Credential<'_>, arguments: &[u8]) -> Option<u8> {
+    if (call.program, call.version, call.procedure, call.cut) != (NFS, 4, COMPOUND, false) {
+        return None;
+    }
+    let mut reader = Reader::new(arguments);
+    match credential {
+        Credential::Gss { service: PRIVACY, .. } => return None,
+        // The length of what is protected, and the sequence number again (RFC 2203, section 5.3.2.2).
+        Credential::Gss { service: INTEGRITY, .. } => (reader.word()?, reader.word()?),
+        _ => (0, 0),
+    };
+    reader.opaque(MAX_TAG)?;
+    let minor = reader.word().filter(|&minor| minor <= MAX_MINOR)?;
+    u8::try_from(minor).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: Call = Call { program: NFS, version: 4, procedure: COMPOUND, cut: false };
+    /// The tag `mount`, and minor version 1.
+    const ARGUMENTS: &[u8] = b"\0\0\0\x05mount\0\0\0\0\0\0\x01\0\0\0\x03";
+
+    #[test]
+    fn a_compound_names_its_minor_version_behind_its_tag() {
+        assert_eq!(minor_version(&CALL, Credential::None, ARGUMENTS), Some(1));
+        assert_eq!(minor_version(&CALL, Credential::None, &[0; 12]), Some(0));
+        assert_eq!(minor_version(&Call { version: 3, ..CALL }, Credential::None, ARGUMENTS), None);
+        assert_eq!(minor_version(&CALL, Credential::None, &ARGUMENTS[..14]), None);
+    }
+
+    #[test]
+    fn what_gss_wraps_is_unwrapped_and_what_it_encrypts_is_not_guessed() {
+        let wrapped = [&[0, 0, 0, 20, 0, 0, 0, 9][..], ARGUMENTS].concat();
+        let gss = |service| Credential::Gss { procedure: 0, service };
+        assert_eq!(minor_version(&CALL, gss(1), ARGUMENTS), Some(1));
+        assert_eq!(minor_version(&CALL, gss(2), &wrapped), Some(1));
+        assert_eq!(minor_version(&CALL, gss(3), ARGUMENTS), None);
+    }
+}
