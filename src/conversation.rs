@@ -156,6 +156,8 @@ pub struct Traffic<'a> {
     pub rst: u64,
     pub fin: u64,
     pub odd_flags: u64,
+    /// Whether its sequence numbers show that it sent nothing.
+    pub sent_nothing: bool,
     /// ICMP messages from here that nobody listens.
     pub refusals: u64,
     /// The earliest FIN or RST.
@@ -175,6 +177,17 @@ pub struct Traffic<'a> {
     pub gathered: Vec<u32>,
     /// RPC messages that began inside a segment and were borne out by the other direction.
     pub resynchronised: u64,
+    /// RPC messages inside another protocol.
+    pub enveloped: Option<Enveloped>,
+}
+
+/// RPC messages of a direction before each of which other bytes stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enveloped {
+    pub messages: u64,
+    /// Program and version of the first call, where there is one.
+    pub called: Option<(u32, u32)>,
+    pub first: Stamp,
 }
 
 impl Traffic<'_> {
@@ -219,10 +232,11 @@ impl<'a> Conversation<'a> {
                 })
                 .collect()
         });
-        if key.transport == Transport::Tcp {
-            streams::read(gathered, crumbs, &mut traffic, &mut seen);
-        }
-        streams::adopt(&mut traffic);
+        let apart = match key.transport {
+            Transport::Tcp => streams::read(gathered, crumbs, &mut traffic, &mut seen),
+            Transport::Udp => false,
+        };
+        streams::adopt(&mut traffic, apart);
         let accepted = roles::handshake(&traffic);
         let spoken = traffic.each_ref().map(|half| half.remote_calls.is_some());
         let textures = openings::read(catalogue, gathered, accepted, spoken, &mut seen);
@@ -381,6 +395,7 @@ fn traffic<'a>(gathered: &Gathered<'_>, side: usize) -> Traffic<'a> {
         rst: headers.rst,
         fin: headers.fin,
         odd_flags: headers.odd_flags,
+        sent_nothing: headers.sent_nothing(),
         refusals: gathered.refusals[side],
         closed: headers.closed,
         first: headers.first,
@@ -392,6 +407,7 @@ fn traffic<'a>(gathered: &Gathered<'_>, side: usize) -> Traffic<'a> {
         remote_calls: None,
         gathered: gathered.fragments[side].clone(),
         resynchronised: 0,
+        enveloped: None,
     }
 }
 

@@ -158,7 +158,7 @@ pub struct RpcProgram {
     pub program: u32,
     pub name: String,
     pub version: u32,
-    /// Minor versions of NFSv4 that calls name, without those that the server refused.
+    /// Minor versions of `NFSv4` that calls name, without those that the server refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub minor_versions: Vec<u8>,
     pub procedures: Vec<String>,

@@ -10,7 +10,7 @@ pub use beats::Beats;
 pub use fragments::Fragments;
 pub use headers::{BothHeaders, Headers};
 pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
-pub use remote_call::{Asked, CallSeen, Identity, Named, RemoteCalls, ReplySeen, Strays};
+pub use remote_call::{Asked, CallSeen, Identity, MAX_XIDS, Named, RemoteCalls, ReplySeen, Strays};
 
 use crate::class::Class;
 use crate::frame::Stamp;

@@ -381,6 +381,7 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
         State::Unexplained => ("unexplained", "payload was exchanged, and no signature knows it".to_owned()),
         State::NoPayload => ("no-payload", "connections came about, and no payload was captured".to_owned()),
         State::Refused => ("refused", format!("{} refused, none accepted", count(flows.len(), "attempt"))),
+        State::Unanswered if flows.iter().all(|flow| flow.answered_elsewhere > 0) => return None,
         State::Unanswered => ("unanswered", format!("{}, and nobody answered", count(flows.len(), "attempt"))),
     };
     let frames = first_frames(flows.iter().filter_map(Conversation::first));
@@ -403,6 +404,24 @@ fn like(flows: &[Conversation]) -> Option<String> {
     Some(format!("unexplained: {said} that no signature knows"))
 }
 
+/// What connections began with before they spoke RPC: a proxy, which is what listens on the port.
+fn behind(flows: &[Conversation]) -> String {
+    let before = |flow: &Conversation| {
+        let calls = flow.from_client.remote_calls.as_deref();
+        calls.into_iter().flat_map(|calls| calls.procedures.iter()).filter_map(|(_, seen)| seen.first).min()
+    };
+    let names: BTreeSet<&str> = flows
+        .iter()
+        .flat_map(|flow| flow.seen.iter().filter(move |seen| seen.first.zip(before(flow)).is_some_and(|(a, b)| a < b)))
+        .map(|seen| seen.label.protocol)
+        .filter(|name| !name.is_empty())
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(", behind {}", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
 /// A short protocol name, and what the service is in words.
 fn describe(
     service: &Service,
@@ -416,7 +435,7 @@ fn describe(
     if let Some(what) = rpc::describe(calls, flows) {
         // In NetInfo's own words, where nothing else is served there.
         let own = calls.serves_only(NETINFO).then(|| rule::netinfo::describe(service, flows, context));
-        let what = own.flatten().unwrap_or(what);
+        let what = format!("{}{}", own.flatten().unwrap_or(what), behind(flows));
         return ("onc-rpc", content.map_or(what.clone(), |content| format!("{what}; {content}")));
     }
     if verdict.class == Class::LegacyRpc
@@ -442,6 +461,8 @@ fn describe(
         "sent to everybody on the net".to_owned()
     } else if flows.iter().all(|flow| flow.answered_elsewhere > 0) {
         "answered from another address".to_owned()
+    } else if let Some(what) = rule::enveloped::describe(flows) {
+        what
     } else {
         like(flows).filter(|_| state == State::Unexplained).unwrap_or_else(|| state.what().to_owned())
     };

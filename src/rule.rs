@@ -10,6 +10,7 @@ pub mod content;
 pub mod details;
 pub mod disguise;
 pub mod encrypted;
+pub mod enveloped;
 pub mod flood;
 pub mod lore;
 pub mod mount;
@@ -60,6 +61,7 @@ pub struct About {
 pub const ALL: &[About] = &[
     rpc::VERIFIED,
     rpc::PROBED,
+    enveloped::ABOUT,
     rpc_credential::ABOUT,
     rpc_credential::PASSWORD,
     rpc_abuse::EXPLOIT,
@@ -185,6 +187,7 @@ pub fn of_client(service: &Service, flows: &[Conversation], calls: &rpc::Sum, co
 fn of_remote_calls(service: &Service, flows: &[Conversation], calls: &rpc::Sum, context: Context<'_>) -> Vec<Evidence> {
     let mut evidence = rpc::evidence(calls, flows);
     let verified = evidence.iter().any(|reason| reason.by == rpc::VERIFIED.id);
+    evidence.extend(enveloped::evidence(flows));
     evidence.extend(bound::evidence(service, flows, context.bindings));
     // Of what only reads like RPC nothing more is told, but for attacks.
     if verified {

@@ -28,8 +28,8 @@ const CONTEXT_SHARE: usize = 8;
 const CRUMB_SHARE: usize = 24;
 /// Datagrams whose fragments are counted, for each flow with payload: they cost 0.2 KB.
 const FRAGMENTED: usize = 2;
-/// RPC messages that are taken from one payload.
-const MAX_MESSAGES: usize = 256;
+/// RPC messages that are taken from one payload: more than the largest segment holds.
+const MAX_MESSAGES: usize = 4096;
 
 /// Which bound a packet falls under. It depends on the packet alone, so a flood of one kind cannot push out another:
 /// a million forged SYNs leave every payload where it is, and a flood of payloads leaves every RPC message.

@@ -9,7 +9,12 @@ use std::path::Path;
 fn forged_fixtures_are_as_they_are_made() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let bless = std::env::var_os("GAPWATCH_BLESS").is_some();
-    for (name, frames) in forge::shapes::all().into_iter().chain(forge::escapes::all()).chain(forge::signals::all()) {
+    for (name, frames) in forge::shapes::all()
+        .into_iter()
+        .chain(forge::escapes::all())
+        .chain(forge::signals::all())
+        .chain(forge::twins::all())
+    {
         let made = forge::pcap(1, false, true, &frames);
         let path = folder.join(format!("{name}.pcap"));
         if bless {

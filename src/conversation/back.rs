@@ -5,15 +5,13 @@ use super::{Bindings, Conversation, is_callback};
 use crate::flow::{Flow, FlowKey, Named};
 use crate::packet::Endpoint;
 use crate::port::Transport;
-use crate::signature::nfs::NFS;
+use crate::signature::nfs::{NFS, TRANSIENT};
 use crate::tunnel::Tunnel;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Where NFS servers listen, if the capture does not show where: the callback does not say it.
 const NFS_PORT: u16 = 2049;
-/// Programs that are not registered with anybody (RFC 5531, section 8.3).
-const TRANSIENT: std::ops::Range<u32> = 0x4000_0000..0x6000_0000;
 /// rexec and rsh.
 const REMOTE_SHELLS: [u16; 2] = [512, 514];
 
@@ -78,10 +76,15 @@ pub fn mark(conversation: &mut Conversation, announced: &Announced, nfs: &NfsSer
     // What a portmapper gave away is a service.
     let pair = (transport, conversation.key.tunnel, caller.address, called.address);
     let served = nfs.0.get(&pair).copied();
-    // A client chooses the program for its callbacks (RFC 7530, section 16.33); most take the first that is transient.
+    // A client chooses the program for its callbacks (RFC 7530, section 16.33); most take the first that is transient. Which
+    // it is shows by what it is called with, or where the caller is known to serve it NFS.
+    let shows = calls.is_some_and(|calls| calls.procedures.iter().any(|(named, _)| is_callback(transport, named)));
     let is_back = |named: &Named| {
         is_callback(transport, named)
-            || (served.is_some() && TRANSIENT.contains(&named.program) && named.version <= 1 && named.procedure <= 1)
+            || ((served.is_some() || shows)
+                && TRANSIENT.contains(&named.program)
+                && named.version <= 1
+                && named.procedure <= 1)
     };
     let only_callbacks = procedures.next().is_some_and(|(named, _)| is_back(named))
         && procedures.all(|(named, _)| is_back(named))

@@ -8,12 +8,13 @@ use crate::port::Transport;
 use crate::signature::arguments::Detail;
 use std::collections::HashMap;
 
-/// A call that was not answered from where it was sent.
+/// A call, and whether it was answered from where it was sent.
 struct Sent {
     call: CallSeen,
     detail: Option<Detail>,
     /// Its conversation.
     place: usize,
+    answered: bool,
 }
 
 /// Gives conversations that hold replies without calls the calls that the same client sent to others with the same
@@ -34,12 +35,12 @@ pub fn pair(conversations: &mut [Conversation]) {
         let Some(calls) = conversation.from_client.remote_calls.as_deref() else { continue };
         let replies = conversation.from_server.remote_calls.as_deref();
         for (xid, call) in calls.calls.iter() {
-            if replies.is_none_or(|replies| replies.replies.get(xid).is_none()) {
-                let sent = || Sent { call: *call, detail: calls.detail(xid).cloned(), place };
-                let known = asked.entry((conversation.client(), xid)).or_insert_with(sent);
-                if (call.first, call.named) < (known.call.first, known.call.named) {
-                    *known = sent();
-                }
+            // A host with two addresses may answer from both.
+            let answered = replies.is_some_and(|replies| replies.replies.get(xid).is_some());
+            let sent = || Sent { call: *call, detail: calls.detail(xid).cloned(), place, answered };
+            let known = asked.entry((conversation.client(), xid)).or_insert_with(sent);
+            if (answered, call.first, call.named) < (known.answered, known.call.first, known.call.named) {
+                *known = sent();
             }
         }
     }
@@ -61,7 +62,7 @@ pub fn pair(conversations: &mut [Conversation]) {
         let calls = conversation.from_client.remote_calls.get_or_insert_default().to_mut();
         for (xid, sent) in found {
             calls.add_call(xid, sent.call, sent.detail.clone());
-            answered.push(sent.place);
+            answered.extend(Some(sent.place).filter(|_| !sent.answered));
         }
         calls.settle();
     }

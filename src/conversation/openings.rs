@@ -2,12 +2,12 @@
 //! nothing.
 
 use super::Found;
-use crate::flow::Half;
+use crate::flow::{Half, Headers};
 use crate::frame::Stamp;
 use crate::port::Transport;
 use crate::signature::protocol::Catalogue;
 use crate::signature::texture::Texture;
-use crate::signature::{Label, Sender};
+use crate::signature::{Label, Payload, Sender, rpc};
 use crate::table::Gathered;
 
 /// Datagrams, or segments of a stream without its beginning, that are looked at on each side.
@@ -46,6 +46,16 @@ impl<'a> Said<'a> {
     }
 }
 
+/// Whether a direction of which the beginning was captured, and which has RPC messages, begins with something else: what is
+/// said to a proxy.
+fn begins_otherwise(half: &Half, headers: &Headers) -> bool {
+    headers.start.is_some()
+        && half.opening.chunks().first().is_some_and(|first| {
+            let payload = Payload { transport: Transport::Tcp, bytes: &first.bytes, wire_len: first.wire_len as usize };
+            Some(first.stamp) == half.first_payload && rpc::messages(&payload).next().is_none()
+        })
+}
+
 /// Adds what the openings of a conversation show, and measures the bytes of sides that nobody knows. `server` is the side
 /// that accepted, where that is known; `spoken`: what each side says is RPC.
 pub(super) fn read(
@@ -56,12 +66,13 @@ pub(super) fn read(
     seen: &mut [Vec<Found>; 2],
 ) -> [Option<Box<Texture>>; 2] {
     let (transport, headers, halves) = (gathered.key.transport, &gathered.headers, &*gathered.halves);
-    if halves.iter().all(|half| half.opening.chunks().is_empty()) || spoken == [true, true] {
+    let from_start = [0, 1].map(|side: usize| spoken[side] && !begins_otherwise(&halves[side], &headers[side]));
+    if halves.iter().all(|half| half.opening.chunks().is_empty()) || from_start == [true, true] {
         return [None, None];
     }
     let said = [0, 1].map(|side| Said::of(&halves[side], headers[side].start_sequence(), transport));
     let messages = said.each_ref().map(Said::messages);
-    if spoken == [false, false] {
+    if from_start == [false, false] {
         for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
             for (side, found) in recognised.seen.into_iter().enumerate() {
                 let Some((message, detail)) = found else { continue };

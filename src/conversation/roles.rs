@@ -6,6 +6,7 @@ use crate::frame::Stamp;
 use crate::packet::Endpoint;
 use crate::port::{Scope, Transport, WELL_KNOWN_END};
 use crate::signature::Sender;
+use crate::signature::nfs::TRANSIENT;
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -175,10 +176,11 @@ fn rpc_points(transport: Transport, halves: &[Traffic; 2]) -> [u64; 2] {
 }
 
 /// Whether a call is one with which an NFSv4.0 server calls its client back: over TCP, to the first transient program,
-/// by one of the two procedures `CB_NULL` and `CB_COMPOUND`.
+/// by one of the two procedures `CB_NULL` and `CB_COMPOUND`; or to another of them, by a `CB_COMPOUND` that reads as one.
 #[must_use]
 pub fn is_callback(transport: Transport, named: &Named) -> bool {
-    transport == Transport::Tcp && named.program == 0x4000_0000 && named.version == 1 && named.procedure <= 1
+    let first = named.program == TRANSIENT.start && named.version == 1 && named.procedure <= 1;
+    transport == Transport::Tcp && (first || (TRANSIENT.contains(&named.program) && named.minor.is_some()))
 }
 
 /// How likely a service has this port, if nothing else is known: a port that is known for servers, a well-known port

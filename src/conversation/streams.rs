@@ -1,8 +1,9 @@
 //! What only shows when the segments of a conversation are put together: greetings and RPC messages that were sent in
 //! several, and messages that begin inside a segment, which count where the other side bears them out. Judges nothing.
 
-use super::{Found, Traffic};
-use crate::flow::{Opening, RemoteCalls, Strays, Stream, sightings};
+use super::{Enveloped, Found, Traffic};
+use crate::flow::{CallSeen, MAX_XIDS, Opening, RemoteCalls, ReplySeen, Strays, Stream, sightings};
+use crate::merge::{Merge, Sample};
 use crate::port::Transport;
 use crate::signature::rpc::{self, Body, Joined, Outcome};
 use crate::signature::{self, Payload};
@@ -10,23 +11,27 @@ use crate::table::{Crumbs, Gathered};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+/// So many records with other bytes between them are no loss of synchrony.
+const MIN_APART: u32 = 2;
 /// RPC messages that are read from one stream put together.
 const MAX_MESSAGES: usize = 1024;
 
-/// Adds to both directions of a TCP conversation what their openings and small segments show.
+/// Adds to both directions of a TCP conversation what their openings and small segments show. Whether, in either, other bytes
+/// stand before the records.
 pub(super) fn read(
     gathered: &Gathered<'_>,
     crumbs: Option<&Crumbs>,
     traffic: &mut [Traffic; 2],
     seen: &mut [Vec<Found>; 2],
-) {
+) -> bool {
+    let mut spacing = Spacing::default();
     // Where every payload is whole records, they were all seen when they came.
     for (index, half) in gathered.halves.iter().enumerate().filter(|(_, half)| half.broken > 0) {
         let start = gathered.headers[index].start_sequence();
         if half.opening.chunks().len() > 1 {
             read_sightings(&half.opening.stream(start), &mut seen[index]);
             for stream in half.opening.streams(start) {
-                read_records(&stream, &mut traffic[index]);
+                spacing.add(read_records(&stream, &mut traffic[index]));
             }
         }
         let small: Option<&Opening> = crumbs.map(|crumbs| &crumbs.0[index]).filter(|small| small.chunks().len() > 1);
@@ -34,6 +39,27 @@ pub(super) fn read(
         {
             read_records(&stream, &mut traffic[index]);
         }
+    }
+    spacing.is_apart()
+}
+
+/// How records of one stream follow each other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spacing {
+    /// A record begins where the one before it ends.
+    close: u32,
+    /// Other bytes lie between them.
+    apart: u32,
+}
+
+impl Spacing {
+    fn add(&mut self, other: Spacing) {
+        self.close += other.close;
+        self.apart += other.apart;
+    }
+
+    fn is_apart(self) -> bool {
+        self.apart >= MIN_APART && self.apart > self.close
     }
 }
 
@@ -53,13 +79,21 @@ fn read_sightings(stream: &Stream, seen: &mut Vec<Found>) {
     }
 }
 
-/// RPC messages of a stream that no single segment showed.
-fn read_records(stream: &Stream, traffic: &mut Traffic) {
+/// RPC messages of a stream that no single segment showed, and how its records follow each other.
+fn read_records(stream: &Stream, traffic: &mut Traffic) -> Spacing {
     let payload = Payload::whole(Transport::Tcp, &stream.bytes);
     let joined = Joined::of(&payload);
     let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
+    let (mut spacing, mut end) = (Spacing::default(), None);
     for found in rpc::found(&payload).take(MAX_MESSAGES) {
         let message = &found.message;
+        // Where the record before it ended, marks of length nothing may stand, and nothing else but a mark.
+        if let Some(end) = end {
+            let between = payload.bytes.get(end..found.at.saturating_sub(4)).unwrap_or_default();
+            let close = between.iter().all(|byte| *byte == 0);
+            spacing.add(Spacing { close: close.into(), apart: (!close).into() });
+        }
+        end = found.ended.then_some(found.at + message.length as usize);
         let calls = traffic.remote_calls.get_or_insert_default();
         let known = match message.body {
             // Beyond the sample nobody knows what was counted already: segments mostly begin with records, so it was.
@@ -91,24 +125,31 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) {
     if traffic.remote_calls.as_deref().is_some_and(|calls| **calls == RemoteCalls::default()) {
         traffic.remote_calls = None;
     }
+    spacing
 }
 
 /// Takes messages from inside segments for what they seem where the other direction has their transaction id, or where
-/// their program is called in this direction anyway. The rest is forgotten: files hold recorded RPC, too.
-pub(super) fn adopt(traffic: &mut [Traffic; 2]) {
+/// their program is called in this direction anyway. The rest is forgotten: files hold recorded RPC, too. Where no record
+/// begins a segment and all stand `apart`, another protocol has them inside.
+pub(super) fn adopt(traffic: &mut [Traffic; 2], apart: bool) {
     for calls in traffic.iter_mut().filter_map(|half| half.remote_calls.as_mut()) {
         // What is borrowed from the table is settled already.
         if let Cow::Owned(calls) = calls {
             calls.settle();
         }
     }
-    for half in traffic.iter_mut() {
-        drop_recording(half);
+    let recordings = [0, 1].map(|side: usize| is_recording(&traffic[side], &traffic[1 - side]));
+    for (half, _) in traffic.iter_mut().zip(recordings).filter(|(_, recording)| *recording) {
+        half.remote_calls = None;
     }
     let has_strays =
         |half: &Traffic| half.remote_calls.as_deref().is_some_and(|calls| calls.strays != Strays::default());
     if !traffic.iter().any(has_strays) {
         return;
+    }
+    let certain = |half: &Traffic| half.remote_calls.as_deref().is_some_and(|calls| calls.is_certain());
+    if apart && !traffic.iter().any(certain) {
+        return traffic.iter_mut().for_each(envelope);
     }
     let called = |half: &Traffic| -> BTreeSet<u32> {
         let seen = half.remote_calls.iter();
@@ -120,6 +161,12 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2]) {
     };
     let called = [called(&traffic[0]), called(&traffic[1])];
     let replied = [replied(&traffic[0]), replied(&traffic[1])];
+    let refused = |half: &Traffic| -> BTreeSet<u32> {
+        let seen = half.remote_calls.iter();
+        let replies = seen.flat_map(|seen| seen.replies.iter().chain(seen.strays.replies.iter()));
+        replies.filter(|(_, reply)| reply.outcome == Outcome::RpcMismatch).map(|(xid, _)| xid).collect()
+    };
+    let refused = [refused(&traffic[0]), refused(&traffic[1])];
     let silent = [0, 1].map(|side: usize| traffic[side].captured_payload() == 0);
     for side in [0, 1] {
         let Some(seen) = traffic[side].remote_calls.as_mut().map(Cow::to_mut) else { continue };
@@ -131,13 +178,22 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2]) {
             // What both sides call with one id is an echo.
             let echoed = called[1 - side].contains(&xid);
             let new = seen.calls.covers(xid) && seen.calls.get(xid).is_none();
-            if new && !echoed && (familiar || replied[1 - side].contains(&xid)) {
+            let answers = if call.odd_version { &refused } else { &replied };
+            let answered = answers[1 - side].contains(&xid);
+            // Where records begin segments, those inside may be what is written to a file: a recording of other calls.
+            let unheard = silent[1 - side] && (familiar || call.chained) && !call.odd_version;
+            let borne_out = unheard || (answered && (familiar || programs.is_empty()));
+            if new && !echoed && borne_out {
                 seen.add_call(xid, *call, strays.detail(xid));
                 traffic[side].resynchronised += 1;
             }
         }
+        if programs.is_empty() && seen.call_messages > 0 {
+            seen.credentials.merge(strays.credentials);
+        }
         // Where the other direction was not captured at all, replies behind the first are borne out by that one.
-        let alone = silent[1 - side] && seen.reply_messages > 0;
+        let chained = strays.replies.iter().any(|(_, reply)| reply.chained);
+        let alone = silent[1 - side] && (seen.reply_messages > 0 || chained);
         for (xid, reply) in strays.replies.iter() {
             let borne_out = called[1 - side].contains(&xid) || (alone && reply.outcome != Outcome::Cut);
             let echoed = replied[1 - side].contains(&xid);
@@ -153,14 +209,34 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2]) {
     }
 }
 
-/// Forgets the messages of a side that sends the calls and the replies to them: that is a recording in transfer.
-fn drop_recording(half: &mut Traffic) {
-    let Some(seen) = half.remote_calls.as_deref() else { return };
+/// Takes messages for what another protocol has inside.
+fn envelope(half: &mut Traffic) {
+    let Some(seen) = half.remote_calls.take() else { return };
+    let calls = seen.strays.calls.iter().map(|(_, call)| (call.first, Some((call.named.program, call.named.version))));
+    let replies = seen.strays.replies.iter().map(|(_, reply)| (reply.first, None));
+    let messages = calls.clone().chain(replies.clone()).count() as u64;
+    let first = calls.chain(replies).min_by_key(|(first, called)| (called.is_none(), *first));
+    half.enveloped = first.map(|(first, called)| Enveloped { messages, called, first });
+}
+
+/// Whether a side sends the calls and the replies to them: that is a recording in transfer. Two that call each other may use
+/// the same transaction ids (RFC 5531, section 9): then the other side has messages with them, too.
+fn is_recording(half: &Traffic, other: &Traffic) -> bool {
+    let Some(seen) = half.remote_calls.as_deref() else { return false };
     if seen.call_messages == 0 || seen.reply_messages == 0 {
-        return;
+        return false;
     }
-    let both = seen.calls.join(&seen.replies).filter(|(_, call, reply)| call.is_some() && reply.is_some()).count();
-    if both > 0 && both * 2 >= seen.calls.len() {
-        half.remote_calls = None;
-    }
+    let answers = |xid: u32| {
+        other.remote_calls.as_deref().is_some_and(|other| {
+            let has = |calls: &Sample<CallSeen, MAX_XIDS>, replies: &Sample<ReplySeen, MAX_XIDS>| {
+                calls.get(xid).is_some() || replies.get(xid).is_some()
+            };
+            !other.calls.covers(xid)
+                || has(&other.calls, &other.replies)
+                || has(&other.strays.calls, &other.strays.replies)
+        })
+    };
+    let pairs = seen.calls.join(&seen.replies).filter(|(_, call, reply)| call.is_some() && reply.is_some());
+    let alone = pairs.filter(|(xid, ..)| !answers(*xid)).count();
+    alone > 0 && alone * 2 >= seen.calls.len() && alone * 2 >= seen.replies.len()
 }

@@ -23,6 +23,8 @@ pub struct Headers {
     pub odd_flags: u64,
     pub first: Option<Stamp>,
     pub last: Option<Stamp>,
+    /// The sequence number of the last packet.
+    pub last_sequence: u32,
     /// The earliest SYN or SYN-ACK with its sequence number.
     pub start: Option<(Stamp, u32)>,
     /// The earliest FIN or RST.
@@ -38,8 +40,12 @@ impl Headers {
         self.payload_bytes += u64::from(packet.payload_len);
         self.fragments += u64::from(packet.fragment.is_some());
         self.first = earliest(self.first, Some(stamp));
+        let is_last = self.last < Some(stamp);
         self.last = self.last.max(Some(stamp));
         let Some(tcp) = packet.tcp else { return };
+        if is_last {
+            self.last_sequence = tcp.sequence;
+        }
         let has = |bits| tcp.flags & bits == bits;
         let (syn, ack, fin, rst) = (has(flag::SYN), has(flag::ACK), has(flag::FIN), has(flag::RST));
         self.syn += u64::from(syn && !ack);
@@ -65,6 +71,12 @@ impl Headers {
         self.last = self.last.max(later.last);
     }
 
+    /// Whether the sequence numbers show that nothing was sent: from the handshake on only its SYN and its FIN took one.
+    #[must_use]
+    pub fn sent_nothing(&self) -> bool {
+        self.start.is_some_and(|(_, start)| self.last_sequence.wrapping_sub(start) <= 2)
+    }
+
     /// The sequence number of the handshake, where it was seen.
     #[must_use]
     pub fn start_sequence(&self) -> Option<u32> {
@@ -88,6 +100,7 @@ impl Merge for Headers {
             odd_flags,
             first,
             last,
+            last_sequence,
             start,
             closed,
         } = other;
@@ -102,7 +115,7 @@ impl Merge for Headers {
         self.rst += rst;
         self.odd_flags += odd_flags;
         self.first = earliest(self.first, first);
-        self.last = self.last.max(last);
+        (self.last, self.last_sequence) = (self.last, self.last_sequence).max((last, last_sequence));
         self.start = earliest(self.start, start);
         self.closed = earliest(self.closed, closed);
     }

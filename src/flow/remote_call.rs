@@ -44,6 +44,7 @@ pub struct Strays {
     pub calls: Sample<CallSeen, MAX_XIDS>,
     pub asked: Sample<Asked, MAX_XIDS>,
     pub replies: Sample<ReplySeen, MAX_XIDS>,
+    pub credentials: Few<Identity, super::Sighting, MAX_CREDENTIALS>,
 }
 
 /// What a call asks for.
@@ -53,7 +54,7 @@ pub struct Named {
     pub version: u32,
     /// [`Named::CUT`] where the capture ends before it.
     pub procedure: u16,
-    /// The minor version of NFSv4, where the call says it and the capture has it.
+    /// The minor version of `NFSv4`, where the call says it and the capture has it.
     pub minor: Option<u8>,
 }
 
@@ -114,6 +115,7 @@ impl Rank for Detail {
 }
 
 /// The calls with one transaction id: the earliest of them, and how often it came.
+#[allow(clippy::struct_excessive_bools)] // four answers in four bytes
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CallSeen {
     pub first: Stamp,
@@ -123,6 +125,9 @@ pub struct CallSeen {
     pub whole: bool,
     /// Whether they ask for different things: one id used for several calls.
     pub mixed: bool,
+    /// See [`crate::signature::rpc::Message`].
+    pub odd_version: bool,
+    pub chained: bool,
 }
 
 impl Merge for CallSeen {
@@ -130,6 +135,8 @@ impl Merge for CallSeen {
         self.mixed |= other.mixed || !self.named.is_like(&other.named);
         (self.first, self.named) = (self.first, self.named).min((other.first, other.named));
         self.whole |= other.whole;
+        self.odd_version |= other.odd_version;
+        self.chained |= other.chained;
         self.times = self.times.saturating_add(other.times);
     }
 }
@@ -155,6 +162,8 @@ pub struct ReplySeen {
     pub length: u32,
     /// How much of it is header, its verifier included.
     pub header: u16,
+    /// See [`crate::signature::rpc::Message::chained`].
+    pub chained: bool,
     pub times: u32,
 }
 
@@ -162,6 +171,7 @@ impl Merge for ReplySeen {
     fn merge(&mut self, other: Self) {
         let key = |seen: &Self| (seen.first, seen.outcome, seen.status);
         (self.first, self.outcome, self.status) = key(self).min(key(&other));
+        self.chained |= other.chained;
         (self.length, self.header) = (self.length, self.header).max((other.length, other.header));
         self.times = self.times.saturating_add(other.times);
     }
@@ -182,8 +192,16 @@ impl RemoteCalls {
         match message.body {
             Body::Call(call) => {
                 let detail = arguments::detail(&call, found.content, message.length);
+                let (odd_version, chained) = (message.odd_version, message.chained);
+                let named = Named::of(&call, found);
                 let seen =
-                    CallSeen { first: stamp, named: Named::of(&call, found), times: 1, whole: !call.cut, mixed: false };
+                    CallSeen { first: stamp, named, times: 1, whole: !call.cut, mixed: false, odd_version, chained };
+                let credentials = if message.inside { &mut self.strays.credentials } else { &mut self.credentials };
+                if let Some(identity) = Identity::of(found.credential)
+                    && let Some(count) = credentials.entry(identity)
+                {
+                    count.add(stamp);
+                }
                 if message.inside {
                     self.strays.calls.push(message.xid, seen);
                     if let Some(detail) = detail {
@@ -191,18 +209,13 @@ impl RemoteCalls {
                     }
                     return;
                 }
-                if let Some(identity) = Identity::of(found.credential)
-                    && let Some(count) = self.credentials.entry(identity)
-                {
-                    count.add(stamp);
-                }
                 self.add_call(message.xid, seen, detail);
             }
             Body::Reply(outcome) => {
                 let status = if outcome.is_success() { found.content.first_chunk() } else { None };
                 let status = status.map(|word| u32::from_be_bytes(*word));
-                let seen =
-                    ReplySeen { first: stamp, outcome, status, length: message.length, header: found.header, times: 1 };
+                let (length, header, chained) = (message.length, found.header, message.chained);
+                let seen = ReplySeen { first: stamp, outcome, status, length, header, chained, times: 1 };
                 if message.inside {
                     self.strays.replies.push(message.xid, seen);
                     return;
@@ -225,7 +238,7 @@ impl RemoteCalls {
             whole.procedures = Few::default();
         }
         whole.calls = Sample::default();
-        self.calls.push(xid, CallSeen { first: known.0, named, times: 0, whole: true, mixed: false });
+        self.calls.push(xid, CallSeen { first: known.0, named, times: 0, whole: true, ..CallSeen::default() });
         self.merge(whole);
     }
 
@@ -244,7 +257,7 @@ impl RemoteCalls {
             count.add(first);
         }
         self.asked.push(xid, Asked(Some(detail.into())));
-        self.calls.push(xid, CallSeen { first, named, times: 0, whole: true, mixed: false });
+        self.calls.push(xid, CallSeen { first, named, times: 0, whole: true, ..CallSeen::default() });
         self.settle(); // so that it is known when it is met again
     }
 
@@ -360,5 +373,6 @@ impl Merge for RemoteCalls {
         self.strays.calls.merge(strays.calls);
         self.strays.asked.merge(strays.asked);
         self.strays.replies.merge(strays.replies);
+        self.strays.credentials.merge(strays.credentials);
     }
 }

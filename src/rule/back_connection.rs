@@ -35,7 +35,7 @@ pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
         by: ABOUT.id,
         class: Class::Custom,
         weight: Weight::NOTE,
-        says: format!("{service} connects back to its client, to port {}{called}", ports.join(", ")),
+        says: format!("the host of {service} connects back to its client, to port {}{called}", ports.join(", ")),
         frames: first_frames(back.iter().filter_map(|flow| flow.first())),
         attack: None,
     })

@@ -9,7 +9,7 @@ use crate::frame::Stamp;
 use crate::merge::earliest;
 use crate::port::Transport;
 use crate::registry::program;
-use crate::signature::nfs;
+use crate::signature::nfs::{MINOR_VERSION_MISMATCH, NFS};
 use crate::signature::portmap::PORTMAPPER;
 use crate::signature::rpc::{Outcome, PROCEDURE_CUT};
 use crate::words::count_u64;
@@ -67,7 +67,7 @@ pub struct Sum {
     /// Of those, the ones answered “program unavailable” and “version mismatch”.
     absent: BTreeMap<(u32, u32), u64>,
     other_version: BTreeMap<(u32, u32), u64>,
-    /// Minor versions of NFSv4 that were answered, and whether otherwise than by “not this one”.
+    /// Minor versions of `NFSv4` that were answered, and whether otherwise than by “not this one”.
     minors: BTreeMap<u8, bool>,
     /// Calls that are kept.
     kept_calls: u64,
@@ -107,9 +107,11 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
             if let Some(reply) = reply {
                 sum.reply_ids += 1;
                 sum.large_reply_ids += u64::from(xid >= COUNTER_END);
-                let repeats = u64::from(reply.times.saturating_sub(1));
+                // Different calls with one id have an answer each.
+                let mixed = call.is_some_and(|call| call.mixed);
+                let repeats = if mixed { 0 } else { u64::from(reply.times.saturating_sub(1)) };
                 replies.messages += u64::from(reply.times);
-                replies.distinct += 1;
+                replies.distinct += u64::from(reply.times) - repeats;
                 if repeats > 0 {
                     *repeated_outcomes.entry(reply.outcome).or_default() += repeats;
                 }
@@ -117,7 +119,7 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
             }
             match (call, reply) {
                 (Some(call), Some(reply)) => {
-                    sum.paired += 1;
+                    sum.paired += if call.mixed { u64::from(call.times.min(reply.times)) } else { 1 };
                     let asked = (call.named.program, call.named.version);
                     *sum.answered.entry(asked).or_default() += 1;
                     match reply.outcome {
@@ -125,8 +127,8 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
                         Outcome::ProgramMismatch => *sum.other_version.entry(asked).or_default() += 1,
                         _ => {}
                     }
-                    if let Some(minor) = call.named.minor {
-                        *sum.minors.entry(minor).or_default() |= reply.status != Some(nfs::MINOR_VERSION_MISMATCH);
+                    if let Some(minor) = call.named.minor.filter(|_| call.named.program == NFS) {
+                        *sum.minors.entry(minor).or_default() |= reply.status != Some(MINOR_VERSION_MISMATCH);
                     }
                     sum.pair_frames.extend([call.first, reply.first]);
                 }
@@ -220,7 +222,7 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
         return Weight::STRONG;
     }
     // Messages of counters and zeros can read as replies; where the questions were captured and are no calls, they do.
-    let unasked = flows.iter().all(|flow| flow.from_client.captured_payload() == 0);
+    let unasked = flows.iter().all(|flow| flow.from_client.captured_payload() == 0 && !is_quiet(flow));
     let sent: u64 = flows.iter().map(|flow| flow.from_server.payload_packets).sum();
     let sent_bytes: u64 = flows.iter().map(|flow| flow.from_server.payload_bytes).sum();
     // By number, or by length where replies fill several segments; what claims more than there is claims too much.
@@ -230,6 +232,11 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     let datagrams = flows.iter().any(|flow| flow.key.transport == Transport::Udp);
     let ids = if datagrams { sum.large_reply_ids } else { sum.reply_ids };
     if ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
+}
+
+/// Whether a connection's beginning was captured, and the client never sent anything: its sequence numbers did not move.
+fn is_quiet(flow: &Conversation) -> bool {
+    flow.key.transport == Transport::Tcp && flow.from_client.payload_packets == 0 && flow.from_client.sent_nothing
 }
 
 /// Whether it shows that the server did not answer the calls of a conversation, rather than that its side was not
@@ -259,6 +266,9 @@ pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
             let replies = count_u64(sum.replies, "message");
             match flows.iter().any(|flow| flow.from_client.captured_payload() > 0) {
                 true => format!("{replies} that read as RPC replies, and what was asked is no RPC call"),
+                false if flows.iter().all(is_quiet) => {
+                    format!("{replies} that read as RPC replies, and nothing was asked")
+                }
                 false => {
                     format!("{replies} that read as RPC replies: too few, too small a part, or numbered like counters")
                 }
@@ -321,7 +331,7 @@ fn says(sum: &Sum) -> String {
     if sum.resynchronised > 0 {
         let _ = write!(
             says,
-            "; {} inside segments, cut short or in another RPC version, borne out by the other direction",
+            "; {} cut, odd or not where a segment begins, borne out by other messages",
             sum.resynchronised
         );
     }
@@ -439,7 +449,7 @@ fn programs(sum: &Sum) -> String {
 pub struct Called {
     /// Procedures ([`PROCEDURE_CUT`] where the capture ends before it), each with its calls.
     pub procedures: BTreeMap<u32, u64>,
-    /// Minor versions of NFSv4 that calls name, without those that the server refused.
+    /// Minor versions of `NFSv4` that calls name, without those that the server refused.
     pub minors: BTreeSet<u8>,
 }
 
@@ -466,7 +476,8 @@ pub fn by_program(sum: &Sum) -> BTreeMap<(u32, u32), Called> {
         let called = programs.entry((named.program, named.version)).or_default();
         let procedure = if is_cut(named) { PROCEDURE_CUT } else { named.procedure.into() };
         *called.procedures.entry(procedure).or_default() += count;
-        called.minors.extend(named.minor.filter(|minor| sum.minors.get(minor) != Some(&false)));
+        let served = |minor: &u8| named.program == NFS && sum.minors.get(minor) != Some(&false);
+        called.minors.extend(named.minor.filter(served));
     }
     programs
 }

@@ -31,7 +31,9 @@ const MAX_NAMED: usize = 6;
 
 pub fn evidence(flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
     let mut seen: BTreeMap<(&Identity, bool), (u64, Option<Stamp>)> = BTreeMap::new();
-    for calls in flows.iter().filter_map(|flow| flow.from_client.remote_calls.as_deref()) {
+    // Who calls back at a client is the server.
+    let asking = flows.iter().filter(|flow| flow.back_from.is_none());
+    for calls in asking.filter_map(|flow| flow.from_client.remote_calls.as_deref()) {
         // Elsewhere such a name is one of another language.
         let is_netinfo = calls.procedures.iter().any(|(named, _)| matches!(named.program, NETINFO | BINDER));
         for (identity, count) in calls.credentials.iter() {

@@ -26,6 +26,8 @@ pub enum Kind {
     // What ordinary clients ask.
     /// A NIS map is read as a whole; `within` is the domain.
     WholeMap,
+    /// A NIS map is read entry by entry; `within` is the domain.
+    MapEntries,
     /// A NIS server is told to fetch a map from another; `within` is the domain.
     MapToFetch,
     /// A key of a NIS map; `within` is the domain.

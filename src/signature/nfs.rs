@@ -15,10 +15,18 @@ const MAX_MINOR: u32 = 15;
 const INTEGRITY: u32 = 2;
 const PRIVACY: u32 = 3;
 
-/// The minor version that a call is of; `None` where it is no COMPOUND, is encrypted, or ends before it.
+/// Programs that are not registered with anybody (RFC 5531, section 8.3): a client chooses one of them for its callbacks.
+pub const TRANSIENT: std::ops::Range<u32> = 0x4000_0000..0x6000_0000;
+/// Operations of a callback (RFC 7530, section 15; RFC 8881, section 20), and how many one may hold.
+const CALLBACK_OPERATIONS: std::ops::RangeInclusive<u32> = 3..=15;
+const ILLEGAL_OPERATION: u32 = 10_044;
+const MAX_OPERATIONS: u32 = 64;
+
+/// The minor version that a call is of; `None` where it is neither COMPOUND nor `CB_COMPOUND`, is encrypted, or ends before it.
 #[must_use]
 pub fn minor_version(call: &Call, credential: Credential<'_>, arguments: &[u8]) -> Option<u8> {
-    if (call.program, call.version, call.procedure, call.cut) != (NFS, 4, COMPOUND, false) {
+    let is_callback = TRANSIENT.contains(&call.program) && call.version <= 1;
+    if call.cut || call.procedure != COMPOUND || !(is_callback || (call.program, call.version) == (NFS, 4)) {
         return None;
     }
     let mut reader = Reader::new(arguments);
@@ -30,6 +38,11 @@ pub fn minor_version(call: &Call, credential: Credential<'_>, arguments: &[u8]) 
     };
     reader.opaque(MAX_TAG)?;
     let minor = reader.word().filter(|&minor| minor <= MAX_MINOR)?;
+    if is_callback {
+        reader.word()?; // what the client calls itself to
+        reader.word().filter(|count| (1..=MAX_OPERATIONS).contains(count))?;
+        reader.word().filter(|operation| CALLBACK_OPERATIONS.contains(operation) || *operation == ILLEGAL_OPERATION)?;
+    }
     u8::try_from(minor).ok()
 }
 
@@ -47,6 +60,11 @@ mod tests {
         assert_eq!(minor_version(&CALL, Credential::None, &[0; 12]), Some(0));
         assert_eq!(minor_version(&Call { version: 3, ..CALL }, Credential::None, ARGUMENTS), None);
         assert_eq!(minor_version(&CALL, Credential::None, &ARGUMENTS[..14]), None);
+        let recall = [0, 0, 7, 1, 4].map(u32::to_be_bytes).concat();
+        let back = |program| Call { program, version: 1, ..CALL };
+        assert_eq!(minor_version(&back(0x5000_0000), Credential::None, &recall), Some(0));
+        assert_eq!(minor_version(&back(0x5000_0000), Credential::None, &[0; 24]), None, "no operation");
+        assert_eq!(minor_version(&back(100_005), Credential::None, &recall), None);
     }
 
     #[test]

@@ -36,11 +36,12 @@ pub fn detail(call: &Call, arguments: &[u8]) -> Option<Detail> {
     }
 }
 
-/// MATCH asks for one key; XFR (and PUSH, PULL and GET of version 1) tells the server to fetch or send on a map, and gives
+/// MATCH asks for one key, FIRST and NEXT for one entry after another; XFR (and PUSH, PULL and GET of version 1) tells the server to fetch or send on a map, and gives
 /// the caller nothing of it.
 const fn kind_of(procedure: u32) -> Kind {
     match procedure {
         3 => Kind::MapKey,
+        4 | 5 => Kind::MapEntries,
         6 => Kind::MapToFetch,
         _ => Kind::WholeMap,
     }

@@ -33,10 +33,15 @@ pub struct Message {
     pub body: Body,
     /// Its length as sent, in bytes, without the record mark; of the first fragment where it has several.
     pub length: u32,
-    /// Found inside a segment, with no other record before or behind it; a call of which the segment does not hold all of
-    /// the header, or of another RPC version than 2, which servers refuse; or a reply without its status. It counts only
-    /// where a message of the other direction has the same transaction id.
+    /// Found inside a segment that does not begin with a record; a call of which the segment does not hold all of
+    /// the header, or of another RPC version than 2, which servers refuse, or with odd bytes behind it; or a reply without its
+    /// status. It counts only where a message of the other direction has the same transaction id.
     pub inside: bool,
+    /// A call in another RPC version than 2: it counts only where it is refused for that.
+    pub odd_version: bool,
+    /// Inside a segment, and another record where it ends: then both are what they seem, or both lie in a file that is
+    /// copied. It counts also where nothing was captured of the other direction.
+    pub chained: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,11 +157,14 @@ pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use
     let mut records = Records::new(bytes, missing);
     let mut datagram = Some(bytes);
     std::iter::from_fn(move || match transport {
-        // XDR comes in words of four bytes (RFC 4506, section 3), and a datagram holds nothing else.
-        Transport::Udp => datagram
-            .take()
-            .filter(|bytes| (bytes.len() + missing).is_multiple_of(4))
-            .and_then(|bytes| message(bytes, bytes.len() + missing)),
+        Transport::Udp => {
+            let mut found = message(datagram.take()?, bytes.len() + missing)?;
+            // XDR comes in words of four bytes (RFC 4506, section 3), and a datagram holds nothing else; but servers do not
+            // mind bytes behind a call.
+            let is_even = (bytes.len() + missing).is_multiple_of(4);
+            found.message.inside |= !is_even;
+            (is_even || matches!(found.message.body, Body::Call(_))).then_some(found)
+        }
         Transport::Tcp => records.next_message(),
     })
 }
@@ -165,11 +173,16 @@ pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use
 fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
     let mut reader = Reader::new(bytes);
     let xid = reader.word()?;
+    let mut odd_version = false;
     let (body, credential, inside) = match reader.word()? {
         0 => {
-            let rpc_version = reader.word()?;
+            odd_version = reader.word()? != 2;
             let (call, credential) = call(&mut reader, wire_len - bytes.len().min(wire_len))?;
-            (Body::Call(call), credential, rpc_version != 2)
+            // Another version has only the rest of the layout to show that it is any.
+            if odd_version && call.cut {
+                return None;
+            }
+            (Body::Call(call), credential, odd_version)
         }
         1 => {
             let outcome = reply(&mut reader, wire_len > bytes.len())?;
@@ -180,7 +193,7 @@ fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
     };
     let length = u32::try_from(wire_len).unwrap_or(u32::MAX);
     Some(Found {
-        message: Message { xid, body, length, inside },
+        message: Message { xid, body, length, inside, odd_version, chained: false },
         credential,
         content: reader.rest(),
         header: u16::try_from(bytes.len() - reader.rest().len()).unwrap_or(u16::MAX), // 840 at most

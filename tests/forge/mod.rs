@@ -4,6 +4,7 @@
 pub mod escapes;
 pub mod shapes;
 pub mod signals;
+pub mod twins;
 
 use std::net::Ipv4Addr;
 

@@ -33,6 +33,8 @@ pub(super) struct Records<'a> {
     missing: usize,
     /// Where the next record begins, if one does.
     at: Option<usize>,
+    /// Whether a record was found elsewhere than where one should begin.
+    astray: bool,
     /// Where the words of calls and of replies stand, once they are looked for.
     places: Option<[Places<'a>; 2]>,
     tries: usize,
@@ -65,13 +67,15 @@ type Step<'a> = (Found<'a>, Option<usize>);
 impl<'a> Records<'a> {
     /// `missing` bytes were sent behind `bytes` and not captured.
     pub(super) fn new(bytes: &'a [u8], missing: usize) -> Self {
-        Records { bytes, missing, at: Some(0), places: None, tries: 0 }
+        Records { bytes, missing, at: Some(0), astray: false, places: None, tries: 0 }
     }
 
     pub(super) fn next_message(&mut self) -> Option<Found<'a>> {
         let at = self.at.take()?;
-        if let Some((found, next)) = self.record(at, MAX_RECORD) {
+        if let Some((mut found, next)) = self.record(at, MAX_RECORD) {
             self.at = next;
+            found.message.inside |= self.astray;
+            found.message.chained |= self.astray;
             return Some(found);
         }
         let mut from = at;
@@ -82,10 +86,9 @@ impl<'a> Records<'a> {
             if self.bytes[at] >> 7 == 1
                 && let Some((mut found, next)) = self.record(at, MAX_RECORD_INSIDE)
             {
-                // Another record where this one ends: then both are what they seem.
-                let chained = next.is_some_and(|next| self.record(next, MAX_RECORD).is_some());
-                found.message.inside |= !chained;
-                self.at = next;
+                found.message.inside = true;
+                found.message.chained = next.is_some_and(|next| self.record(next, MAX_RECORD).is_some());
+                (self.at, self.astray) = (next, true);
                 return Some(found);
             }
             from = at + 1;
