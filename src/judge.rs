@@ -13,7 +13,7 @@ use crate::policy::{Effect, Policy, Spoken, Subject};
 use crate::port::{Ports, Scope, Transport};
 use crate::registry::{Registry, program};
 use crate::rule::company::Company;
-use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, rpc_credential, sweep};
+use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, rpc_credential, rpc_password, sweep};
 use crate::signature::netinfo::NETINFO;
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
@@ -337,7 +337,8 @@ fn client_finding(
 fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_secrets: bool) -> Vec<Opening> {
     let spoke = flows.iter().filter(|flow| flow.has_payload()).min_by_key(|flow| flow.order());
     let Some(kept) = spoke.and_then(|spoke| table.flow(&spoke.key)).zip(spoke) else { return Vec::new() };
-    let hidden = !show_secrets && finding.evidence.iter().any(|reason| reason.by == rpc_credential::PASSWORD.id);
+    let tells = |by| [rpc_credential::PASSWORD.id, rpc_password::ABOUT.id].contains(&by);
+    let hidden = !show_secrets && finding.evidence.iter().any(|reason| tells(reason.by));
     let (flow, conversation) = kept;
     let mut openings: Vec<(Stamp, Opening)> = Vec::new();
     for (end, half) in conversation.key.ends.iter().zip(&flow.halves) {

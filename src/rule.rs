@@ -22,6 +22,7 @@ pub mod reserved_client;
 pub mod rpc;
 pub mod rpc_abuse;
 pub mod rpc_credential;
+pub mod rpc_password;
 pub mod sweep;
 pub mod transfer;
 
@@ -64,6 +65,7 @@ pub const ALL: &[About] = &[
     enveloped::ABOUT,
     rpc_credential::ABOUT,
     rpc_credential::PASSWORD,
+    rpc_password::ABOUT,
     rpc_abuse::EXPLOIT,
     rpc_abuse::SCAN,
     rpc_abuse::FORWARD,
@@ -195,6 +197,7 @@ fn of_remote_calls(service: &Service, flows: &[Conversation], calls: &rpc::Sum, 
         evidence.extend(nis::evidence(service, flows));
         evidence.extend(mount::evidence(flows));
         evidence.extend(rpc_credential::evidence(flows, context));
+        evidence.extend(rpc_password::evidence(flows));
     }
     evidence.extend(rpc_abuse::evidence(service, flows, context));
     evidence

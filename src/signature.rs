@@ -12,6 +12,7 @@ pub mod mount;
 pub mod netinfo;
 pub mod nfs;
 pub mod nis;
+pub mod password;
 pub mod pattern;
 pub mod portmap;
 pub mod protocol;

@@ -4,7 +4,7 @@
 //! To add a program: a file beside its neighbours with a function like theirs, and its arm in [`detail`].
 
 use super::rpc::Call;
-use super::{exploit, mount, netinfo, nis, portmap};
+use super::{exploit, mount, netinfo, nis, password, portmap};
 
 /// The longest piece of an argument that is kept, in bytes: paths are longer than what a signature quotes.
 const MAX_PIECE: usize = 160;
@@ -33,6 +33,8 @@ pub enum Kind {
     /// A key of a NIS map; `within` is the domain.
     MapKey,
     NisDomain,
+    /// A password; `what` is whose, `within` how it is hidden.
+    Password,
     MountPath,
     UnmountPath,
     /// A NetInfo domain by its tag; `within` says what is done with it.
@@ -84,6 +86,7 @@ pub fn detail(call: &Call, arguments: &[u8], length: u32) -> Option<Detail> {
         portmap::PORTMAPPER => portmap::forwarded(call, arguments),
         nis::YPSERV | nis::YPBIND | nis::YPXFRD | nis::FREEBSD_YPXFRD => nis::detail(call, arguments),
         mount::MOUNTD => mount::detail(call, arguments),
+        password::YPPASSWDD | password::PCNFSD => password::detail(call, arguments),
         netinfo::NETINFO | netinfo::BINDER => netinfo::detail(call, arguments),
         _ => None,
     }
