@@ -177,6 +177,8 @@ pub struct Traffic<'a> {
     pub gathered: Vec<u32>,
     /// RPC messages that began inside a segment and were borne out by the other direction.
     pub resynchronised: u64,
+    /// Whether it began with something else before it spoke RPC.
+    pub preamble: bool,
     /// RPC messages inside another protocol.
     pub enveloped: Option<Enveloped>,
 }
@@ -236,9 +238,12 @@ impl<'a> Conversation<'a> {
             Transport::Tcp => streams::read(gathered, crumbs, &mut traffic, &mut seen),
             Transport::Udp => false,
         };
-        streams::adopt(&mut traffic, apart);
+        streams::adopt(&mut traffic, key.transport, apart);
         let accepted = roles::handshake(&traffic);
         let spoken = traffic.each_ref().map(|half| half.remote_calls.is_some());
+        for (side, half) in traffic.iter_mut().enumerate() {
+            half.preamble = spoken[side] && openings::begins_otherwise(&halves[side], &gathered.headers[side]);
+        }
         let textures = openings::read(catalogue, gathered, accepted, spoken, &mut seen);
         for (half, texture) in traffic.iter_mut().zip(textures) {
             half.texture = texture;
@@ -407,6 +412,7 @@ fn traffic<'a>(gathered: &Gathered<'_>, side: usize) -> Traffic<'a> {
         remote_calls: None,
         gathered: gathered.fragments[side].clone(),
         resynchronised: 0,
+        preamble: false,
         enveloped: None,
     }
 }

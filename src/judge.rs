@@ -413,6 +413,7 @@ fn behind(flows: &[Conversation]) -> String {
     };
     let names: BTreeSet<&str> = flows
         .iter()
+        .filter(|flow| flow.from_client.preamble)
         .flat_map(|flow| flow.seen.iter().filter(move |seen| seen.first.zip(before(flow)).is_some_and(|(a, b)| a < b)))
         .map(|seen| seen.label.protocol)
         .filter(|name| !name.is_empty())

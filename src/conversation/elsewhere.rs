@@ -8,6 +8,9 @@ use crate::port::Transport;
 use crate::signature::arguments::Detail;
 use std::collections::HashMap;
 
+/// Transaction ids below this are more likely counters of another protocol: clients begin with the time or at random.
+pub const COUNTER_END: u32 = 0x1_0000;
+
 /// A call, and whether it was answered from where it was sent.
 struct Sent {
     call: CallSeen,
@@ -55,7 +58,9 @@ pub fn pair(conversations: &mut [Conversation]) {
             .filter(|(xid, _)| known.is_none_or(|known| known.calls.get(*xid).is_none()))
             .filter_map(|(xid, _)| Some((xid, asked.get(&(client, xid))?)))
             .collect();
-        if found.is_empty() {
+        // One small id that was answered already is as likely another's counter.
+        let by_chance = |(xid, sent): &(u32, &Sent)| sent.answered && *xid < COUNTER_END;
+        if found.is_empty() || (found.len() == 1 && found.iter().all(by_chance)) {
             continue;
         }
         conversation.asked_elsewhere += found.len() as u64;

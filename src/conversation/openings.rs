@@ -48,12 +48,13 @@ impl<'a> Said<'a> {
 
 /// Whether a direction of which the beginning was captured, and which has RPC messages, begins with something else: what is
 /// said to a proxy.
-fn begins_otherwise(half: &Half, headers: &Headers) -> bool {
-    headers.start.is_some()
-        && half.opening.chunks().first().is_some_and(|first| {
+pub(super) fn begins_otherwise(half: &Half, headers: &Headers) -> bool {
+    headers.start_sequence().is_some_and(|start| {
+        half.opening.chunks().first().is_some_and(|first| {
             let payload = Payload { transport: Transport::Tcp, bytes: &first.bytes, wire_len: first.wire_len as usize };
-            Some(first.stamp) == half.first_payload && rpc::messages(&payload).next().is_none()
+            first.sequence == start.wrapping_add(1) && rpc::messages(&payload).next().is_none()
         })
+    })
 }
 
 /// Adds what the openings of a conversation show, and measures the bytes of sides that nobody knows. `server` is the side

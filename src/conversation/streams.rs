@@ -2,9 +2,10 @@
 //! several, and messages that begin inside a segment, which count where the other side bears them out. Judges nothing.
 
 use super::{Enveloped, Found, Traffic};
-use crate::flow::{CallSeen, MAX_XIDS, Opening, RemoteCalls, ReplySeen, Strays, Stream, sightings};
-use crate::merge::{Merge, Sample};
+use crate::flow::{CallSeen, Opening, RemoteCalls, Strays, Stream, sightings};
+use crate::merge::Merge;
 use crate::port::Transport;
+use crate::signature::nfs::{NFS, NFS_ACL};
 use crate::signature::rpc::{self, Body, Joined, Outcome};
 use crate::signature::{self, Payload};
 use crate::table::{Crumbs, Gathered};
@@ -87,10 +88,9 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) -> Spacing {
     let (mut spacing, mut end) = (Spacing::default(), None);
     for found in rpc::found(&payload).take(MAX_MESSAGES) {
         let message = &found.message;
-        // Where the record before it ended, marks of length nothing may stand, and nothing else but a mark.
+        // Between where the record before it ended and this one other records may lie, and nothing else.
         if let Some(end) = end {
-            let between = payload.bytes.get(end..found.at.saturating_sub(4)).unwrap_or_default();
-            let close = between.iter().all(|byte| *byte == 0);
+            let close = rpc::marks_lead(payload.bytes, end, found.at.saturating_sub(4));
             spacing.add(Spacing { close: close.into(), apart: (!close).into() });
         }
         end = found.ended.then_some(found.at + message.length as usize);
@@ -131,7 +131,7 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) -> Spacing {
 /// Takes messages from inside segments for what they seem where the other direction has their transaction id, or where
 /// their program is called in this direction anyway. The rest is forgotten: files hold recorded RPC, too. Where no record
 /// begins a segment and all stand `apart`, another protocol has them inside.
-pub(super) fn adopt(traffic: &mut [Traffic; 2], apart: bool) {
+pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: bool) {
     for calls in traffic.iter_mut().filter_map(|half| half.remote_calls.as_mut()) {
         // What is borrowed from the table is settled already.
         if let Cow::Owned(calls) = calls {
@@ -174,7 +174,9 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], apart: bool) {
         let programs: BTreeSet<(u32, u32)> =
             seen.procedures.iter().map(|(named, _)| (named.program, named.version)).collect();
         for (xid, call) in strays.calls.iter() {
-            let familiar = programs.contains(&(call.named.program, call.named.version));
+            // The access lists of NFS version 3 go over its connection.
+            let with_nfs = call.named.program == NFS_ACL && programs.iter().any(|(program, _)| *program == NFS);
+            let familiar = with_nfs || programs.contains(&(call.named.program, call.named.version));
             // What both sides call with one id is an echo.
             let echoed = called[1 - side].contains(&xid);
             let new = seen.calls.covers(xid) && seen.calls.get(xid).is_none();
@@ -182,7 +184,7 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], apart: bool) {
             let answered = answers[1 - side].contains(&xid);
             // Where records begin segments, those inside may be what is written to a file: a recording of other calls.
             let unheard = silent[1 - side] && (familiar || call.chained) && !call.odd_version;
-            let borne_out = unheard || (answered && (familiar || programs.is_empty()));
+            let borne_out = unheard || (answered && (familiar || programs.is_empty() || transport == Transport::Udp));
             if new && !echoed && borne_out {
                 seen.add_call(xid, *call, strays.detail(xid));
                 traffic[side].resynchronised += 1;
@@ -226,17 +228,19 @@ fn is_recording(half: &Traffic, other: &Traffic) -> bool {
     if seen.call_messages == 0 || seen.reply_messages == 0 {
         return false;
     }
-    let answers = |xid: u32| {
+    // Who sends the same call back is an echo.
+    let answers = |xid: u32, call: &CallSeen| {
         other.remote_calls.as_deref().is_some_and(|other| {
-            let has = |calls: &Sample<CallSeen, MAX_XIDS>, replies: &Sample<ReplySeen, MAX_XIDS>| {
-                calls.get(xid).is_some() || replies.get(xid).is_some()
-            };
-            !other.calls.covers(xid)
-                || has(&other.calls, &other.replies)
-                || has(&other.strays.calls, &other.strays.replies)
+            let called = other.calls.get(xid).or_else(|| other.strays.calls.get(xid));
+            let replied = other.replies.get(xid).is_some() || other.strays.replies.get(xid).is_some();
+            match called {
+                Some(theirs) => theirs.named != call.named,
+                None => replied || !other.calls.covers(xid),
+            }
         })
     };
-    let pairs = seen.calls.join(&seen.replies).filter(|(_, call, reply)| call.is_some() && reply.is_some());
-    let alone = pairs.filter(|(xid, ..)| !answers(*xid)).count();
+    let pairs =
+        seen.calls.join(&seen.replies).filter_map(|(xid, call, reply)| call.filter(|_| reply.is_some()).zip(Some(xid)));
+    let alone = pairs.filter(|(call, xid)| !answers(*xid, call)).count();
     alone > 0 && alone * 2 >= seen.calls.len() && alone * 2 >= seen.replies.len()
 }

@@ -114,7 +114,7 @@ impl Rank for Detail {
     }
 }
 
-/// The calls with one transaction id: the earliest of them, and how often it came.
+/// The calls with one transaction id: where the earliest stands, what they ask for (the least, where that differs), and how many.
 #[allow(clippy::struct_excessive_bools)] // four answers in four bytes
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CallSeen {
@@ -133,7 +133,8 @@ pub struct CallSeen {
 impl Merge for CallSeen {
     fn merge(&mut self, other: Self) {
         self.mixed |= other.mixed || !self.named.is_like(&other.named);
-        (self.first, self.named) = (self.first, self.named).min((other.first, other.named));
+        self.first = self.first.min(other.first);
+        self.named = self.named.with(other.named);
         self.whole |= other.whole;
         self.odd_version |= other.odd_version;
         self.chained |= other.chained;
@@ -336,6 +337,15 @@ impl Named {
         }
     }
 
+    /// What both say together: what one does not know the other may. Associative, so that [`CallSeen`] can be merged.
+    fn with(self, other: Self) -> Self {
+        if (self.program, self.version) != (other.program, other.version) {
+            return self.min(other);
+        }
+        // A procedure that was cut off is the greatest of all.
+        Named { procedure: self.procedure.min(other.procedure), minor: earliest(self.minor, other.minor), ..self }
+    }
+
     /// Whether both may be the same, as far as the capture has them.
     fn is_like(&self, other: &Self) -> bool {
         let fits = |a: Option<u8>, b: Option<u8>| a.is_none() || b.is_none() || a == b;
@@ -374,5 +384,45 @@ impl Merge for RemoteCalls {
         self.strays.asked.merge(strays.asked);
         self.strays.replies.merge(strays.replies);
         self.strays.credentials.merge(strays.credentials);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn calls() -> impl Strategy<Value = CallSeen> {
+        let minors = prop_oneof![Just(None), (0u8..2).prop_map(Some)];
+        (1u32..3, prop_oneof![Just(Named::CUT), 0u16..2], minors, any::<bool>()).prop_map(
+            |(program, procedure, minor, whole)| CallSeen {
+                named: Named { program, version: 4, procedure, minor },
+                times: 1,
+                whole,
+                ..CallSeen::default()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn calls_of_one_id_merge_in_any_order(seen in proptest::collection::vec(calls(), 3)) {
+            let merged = |order: [usize; 3], first_two: bool| {
+                let [mut a, mut b, c] = order.map(|place| seen[place]);
+                if first_two {
+                    a.merge(b);
+                    a.merge(c);
+                } else {
+                    b.merge(c);
+                    a.merge(b);
+                }
+                a
+            };
+            let all = merged([0, 1, 2], true);
+            for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                prop_assert_eq!(merged(order, true), all);
+                prop_assert_eq!(merged(order, false), all);
+            }
+        }
     }
 }

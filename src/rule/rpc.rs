@@ -2,7 +2,7 @@
 
 use super::About;
 use crate::class::{Class, Evidence, Weight};
-use crate::conversation::elsewhere::is_broadcast;
+use crate::conversation::elsewhere::{COUNTER_END, is_broadcast};
 use crate::conversation::{Conversation, Firsts};
 use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
@@ -29,8 +29,6 @@ pub const PROBED: About = About {
     attack: Some("T1046"),
 };
 
-/// Transaction ids below this are more likely counters of another protocol: clients begin with the time or at random.
-const COUNTER_END: u32 = 0x1_0000;
 /// Procedures named for each program.
 const MAX_NAMED: usize = 6;
 /// Programs named in one line.
@@ -222,7 +220,8 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
         return Weight::STRONG;
     }
     // Messages of counters and zeros can read as replies; where the questions were captured and are no calls, they do.
-    let unasked = flows.iter().all(|flow| flow.from_client.captured_payload() == 0 && !is_quiet(flow));
+    let unasked = flows.iter().all(|flow| flow.from_client.captured_payload() == 0)
+        && !flows.iter().filter(|flow| replied(flow)).all(is_quiet);
     let sent: u64 = flows.iter().map(|flow| flow.from_server.payload_packets).sum();
     let sent_bytes: u64 = flows.iter().map(|flow| flow.from_server.payload_bytes).sum();
     // By number, or by length where replies fill several segments; what claims more than there is claims too much.
@@ -234,9 +233,17 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     if ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
 }
 
-/// Whether a connection's beginning was captured, and the client never sent anything: its sequence numbers did not move.
+fn replied(flow: &Conversation) -> bool {
+    flow.from_server.remote_calls.as_deref().is_some_and(|calls| calls.reply_messages > 0)
+}
+
+/// Whether a connection's beginning was captured, and the client never sent anything: its sequence numbers had not moved when it
+/// acknowledged what the server sent.
 fn is_quiet(flow: &Conversation) -> bool {
-    flow.key.transport == Transport::Tcp && flow.from_client.payload_packets == 0 && flow.from_client.sent_nothing
+    flow.key.transport == Transport::Tcp
+        && flow.from_client.payload_packets == 0
+        && flow.from_client.sent_nothing
+        && flow.from_client.last > flow.from_server.first_payload
 }
 
 /// Whether it shows that the server did not answer the calls of a conversation, rather than that its side was not
@@ -266,7 +273,7 @@ pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
             let replies = count_u64(sum.replies, "message");
             match flows.iter().any(|flow| flow.from_client.captured_payload() > 0) {
                 true => format!("{replies} that read as RPC replies, and what was asked is no RPC call"),
-                false if flows.iter().all(is_quiet) => {
+                false if flows.iter().filter(|flow| replied(flow)).all(is_quiet) => {
                     format!("{replies} that read as RPC replies, and nothing was asked")
                 }
                 false => {

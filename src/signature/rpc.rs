@@ -11,6 +11,7 @@ use crate::port::Transport;
 use crate::registry::program;
 pub use fragments::Joined;
 use records::Records;
+pub use records::marks_lead;
 
 /// No credential or verifier is longer (RFC 5531, section 8.2).
 const MAX_AUTH: usize = 400;

@@ -2,7 +2,7 @@
 //! exploit, and exploits that hide behind two odd bytes. Written to `fixtures/forged-*.pcap` by `tests/forged.rs`.
 
 use super::shapes::{CLIENT, Tape, call, from_outside, opaque, reply, words};
-use super::{Forged, record};
+use super::{Forged, SYN, record, tcp_frame};
 
 /// Name and frames of every made-up fixture of this file.
 #[must_use]
@@ -36,6 +36,11 @@ fn same_ids() -> Vec<Forged> {
         tape.ask((3, 827), (4, 827), &call(xid, [100_021, 4, 7], &opaque(b"lock")), &reply(xid, &[]));
         tape.ask((4, 827), (3, 827), &call(xid, [100_021, 4, 12], &opaque(b"done")), &reply(xid, &[]));
     }
+    // A store that gives back the recording that was put into it is no pair of daemons.
+    let recording =
+        |xid| [record(&call(xid, [100_003, 3, 1], &opaque(b"handle"))), record(&reply(xid, &words(&[0; 22])))].concat();
+    let both = [recording(0x5a00_0001), recording(0x5a00_0002)].concat();
+    tape.tcp((1, 40_820), (2, 820), &[(false, both.clone()), (true, b"OK\r\n".to_vec()), (true, both)]);
     for (procedure, result) in [(0, vec![]), (3, words(&[111])), (4, words(&[0]))] {
         tape.ask(CLIENT, (2, 872), &call(1, [100_000, 2, procedure], &words(&[100_003, 3, 6, 0])), &reply(1, &result));
     }
@@ -112,7 +117,8 @@ fn harmless() -> Vec<Forged> {
 }
 
 /// Two bytes too many behind a call, which servers do not mind; an exploit of odd length; single entries of a password map, read
-/// from outside; and a server that answers from both of its addresses.
+/// from outside; an overflow behind a record of an unknown kind; replies alone beside a knock; and a server that answers from
+/// both of its addresses.
 fn odd_bytes() -> Vec<Forged> {
     let mut tape = Tape::default();
     let odd = |xid: u32, named, arguments: &[u8]| [call(xid, named, arguments), vec![0, 0]].concat();
@@ -124,6 +130,20 @@ fn odd_bytes() -> Vec<Forged> {
     let key = [opaque(b"gaps.test"), opaque(b"passwd.byname"), opaque(b"root")].concat();
     let entry = reply(6, &[words(&[1]), opaque(b"root:x1y2z3:0:0:root:/:/bin/sh")].concat());
     from_outside(&mut tape, (2, 813), &call(6, [100_004, 2, 3], &key), &entry);
+    // An overflow behind a record that nobody can read.
+    let unreadable = [words(&[0x7000_0002, 0, 2, 100_232, 10, 0, 99, 0, 0, 0])].concat();
+    let segment = [
+        record(&call(0x7000_0001, [100_232, 10, 0], &[])),
+        record(&unreadable),
+        record(&call(0x7000_0003, [100_068, 4, 21], &[words(&[1500]), vec![0x41; 1500]].concat())),
+    ];
+    let denied = words(&[0x7000_0002, 1, 1, 1, 2]);
+    let answers = [record(&reply(0x7000_0001, &[])), record(&denied), record(&reply(0x7000_0003, &words(&[0])))];
+    tape.tcp((1, 40_821), (2, 821), &[(false, segment.concat()), (true, answers.concat())]);
+    // Replies alone, and a host that only knocks.
+    let replies = [0x7100_0001, 0x7100_0002].map(|xid| (true, record(&reply(xid, &words(&[0; 22])))));
+    tape.middle((1, 40_822), (2, 822), [100, 500], &replies);
+    tape.add(tcp_frame((5, 50_000), (2, 822), 99, SYN, &[]));
     for xid in [0x5a5a_0001, 0x6b6b_0002, 0x7c7c_0003] {
         tape.ask(CLIENT, (2, 818), &call(xid, [100_001, 3, 1], &[]), &reply(xid, &words(&[7; 20])));
         tape.udp((3, 818), CLIENT, &reply(xid, &words(&[7; 20])));

@@ -15,6 +15,8 @@ const MAX_HEADER: usize = 840;
 const MIN_MESSAGE: usize = 20;
 /// Fragments of one record that are followed within one payload.
 const MAX_FRAGMENTS: usize = 256;
+/// Records in a row that hold no message that is known, and are passed over.
+const MAX_UNREAD: usize = 16;
 /// Places of one payload that look like a call or a reply and are tried.
 const MAX_TRIES: usize = 64;
 
@@ -78,6 +80,12 @@ impl<'a> Records<'a> {
             found.message.chained |= self.astray;
             return Some(found);
         }
+        if let Some((mut found, next)) = self.beyond(at) {
+            self.at = next;
+            found.message.inside |= self.astray;
+            found.message.chained |= self.astray;
+            return Some(found);
+        }
         let mut from = at;
         while self.tries < MAX_TRIES {
             let place = self.place(from)?;
@@ -92,6 +100,21 @@ impl<'a> Records<'a> {
                 return Some(found);
             }
             from = at + 1;
+        }
+        None
+    }
+
+    /// The first message behind records that hold something else, where whole records lead from one to the next.
+    fn beyond(&self, mut at: usize) -> Option<Step<'a>> {
+        for _ in 0..MAX_UNREAD {
+            let (last, len, _) = record_mark(self.bytes.get(at..)?)?;
+            if !last || !(MIN_MESSAGE..=MAX_RECORD_INSIDE).contains(&len) {
+                return None;
+            }
+            at += 4 + len;
+            if let Some(step) = self.record(at, MAX_RECORD_INSIDE) {
+                return Some(step);
+            }
         }
         None
     }
@@ -145,6 +168,15 @@ impl<'a> Records<'a> {
         }
         None
     }
+}
+
+/// Whether record marks lead from one place to another exactly.
+pub fn marks_lead(bytes: &[u8], mut from: usize, to: usize) -> bool {
+    while from < to {
+        let Some((_, len, _)) = bytes.get(from..).and_then(record_mark) else { return false };
+        from += 4 + len;
+    }
+    from == to
 }
 
 /// Whether this fragment is the record's last, its length, and what follows the mark (RFC 5531, section 11).
