@@ -244,7 +244,8 @@ impl<'a> Conversation<'a> {
         for (side, half) in traffic.iter_mut().enumerate() {
             half.preamble = spoken[side] && openings::begins_otherwise(&halves[side], &gathered.headers[side]);
         }
-        let textures = openings::read(catalogue, gathered, accepted, spoken, &mut seen);
+        let preambles = traffic.each_ref().map(|half| half.preamble);
+        let textures = openings::read(catalogue, gathered, accepted, (spoken, preambles), &mut seen);
         for (half, texture) in traffic.iter_mut().zip(textures) {
             half.texture = texture;
         }

@@ -58,16 +58,16 @@ pub(super) fn begins_otherwise(half: &Half, headers: &Headers) -> bool {
 }
 
 /// Adds what the openings of a conversation show, and measures the bytes of sides that nobody knows. `server` is the side
-/// that accepted, where that is known; `spoken`: what each side says is RPC.
+/// that accepted, where that is known; `spoken`: what each side says is RPC, and whether it began otherwise.
 pub(super) fn read(
     catalogue: &Catalogue,
     gathered: &Gathered<'_>,
     server: Option<usize>,
-    spoken: [bool; 2],
+    (spoken, preambles): ([bool; 2], [bool; 2]),
     seen: &mut [Vec<Found>; 2],
 ) -> [Option<Box<Texture>>; 2] {
     let (transport, headers, halves) = (gathered.key.transport, &gathered.headers, &*gathered.halves);
-    let from_start = [0, 1].map(|side: usize| spoken[side] && !begins_otherwise(&halves[side], &headers[side]));
+    let from_start = [0, 1].map(|side: usize| spoken[side] && !preambles[side]);
     if halves.iter().all(|half| half.opening.chunks().is_empty()) || from_start == [true, true] {
         return [None, None];
     }

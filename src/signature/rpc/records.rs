@@ -74,13 +74,7 @@ impl<'a> Records<'a> {
 
     pub(super) fn next_message(&mut self) -> Option<Found<'a>> {
         let at = self.at.take()?;
-        if let Some((mut found, next)) = self.record(at, MAX_RECORD) {
-            self.at = next;
-            found.message.inside |= self.astray;
-            found.message.chained |= self.astray;
-            return Some(found);
-        }
-        if let Some((mut found, next)) = self.beyond(at) {
+        if let Some((mut found, next)) = self.record(at, MAX_RECORD).or_else(|| self.beyond(at)) {
             self.at = next;
             found.message.inside |= self.astray;
             found.message.chained |= self.astray;
