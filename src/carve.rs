@@ -274,7 +274,7 @@ fn read(path: &std::path::Path, index: usize, mut take: impl FnMut(&Frame<'_>)) 
     let options = Options { input: u32::try_from(index).unwrap_or(u32::MAX), ..Options::default() };
     let capture = source::open(path, &options)?;
     Ok(capture.read(|record| {
-        if let Record::Frame(frame) = record {
+        if let Record::Frame(frame, _) = record {
             take(&frame);
         }
     }))

@@ -80,8 +80,7 @@ impl Flow {
     /// Whether either side calls this RPC program.
     #[must_use]
     pub fn calls_program(&self, program: u32) -> bool {
-        let calls = self.halves.iter().filter_map(|half| half.remote_calls.as_deref());
-        calls.flat_map(|calls| calls.procedures.iter()).any(|(named, _)| named.program == program)
+        self.halves.iter().filter_map(|half| half.remote_calls.as_deref()).any(|calls| calls.calls_program(program))
     }
 }
 

@@ -7,13 +7,28 @@ use crate::skip::Skip;
 use crate::tunnel::{self, Tunnel};
 use etherparse::{LaxIpSlice, TcpSlice};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 /// One side of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     pub address: IpAddr,
     pub port: u16,
+}
+
+/// In one word where that is enough: every packet in scope is looked up by its two endpoints.
+impl Hash for Endpoint {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.address {
+            IpAddr::V4(address) => state.write_u64(u64::from(address.to_bits()) << 16 | u64::from(self.port)),
+            IpAddr::V6(address) => {
+                state.write_u128(address.to_bits());
+                state.write_u16(self.port);
+            }
+        }
+    }
 }
 
 /// `10.0.0.5:817`, `[fe80::1]:817`.

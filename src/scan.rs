@@ -1,7 +1,7 @@
 //! From inputs to one table: finds the captures, reads each into a table of its own, on as many threads as wanted, and
 //! merges. The result does not depend on order or threads.
 
-pub(crate) mod shards;
+mod shards;
 
 use crate::error::Error;
 use crate::merge::Merge;
@@ -183,7 +183,7 @@ impl Scan {
 fn read(path: &Path, options: &Options, table: &mut FlowTable) -> Result<Input, Error> {
     let capture = source::open(path, options)?;
     Ok(capture.read(|record| match record {
-        Record::Frame(frame) => table.take(&frame),
+        Record::Frame(frame, _) => table.take(&frame),
         Record::Unreadable(skip) => table.take_unreadable(skip),
     }))
 }

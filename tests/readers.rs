@@ -22,7 +22,7 @@ fn read(file: &[u8], read_ahead: bool) -> (Vec<Read>, Input) {
     let mut frames = Vec::new();
     let input = capture.read(|record| {
         frames.push(match record {
-            Record::Frame(frame) => Ok((frame.time.0, frame.link.0, frame.wire_len, frame.bytes.to_vec())),
+            Record::Frame(frame, _) => Ok((frame.time.0, frame.link.0, frame.wire_len, frame.bytes.to_vec())),
             Record::Unreadable(skip) => Err(skip),
         });
     });

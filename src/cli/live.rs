@@ -1,6 +1,7 @@
 //! `gapwatch live`: watches an interface. One thread takes packets from the kernel and passes on those in scope, another
 //! keeps the table, judges, and tells what it finds as soon as there is enough to tell.
 
+mod batch;
 mod desk;
 mod events;
 mod keep;
@@ -14,11 +15,11 @@ use super::{Common, Status, judge_on};
 use crate::error::Error;
 use crate::glance::glance;
 use crate::output::{pcap, safe};
-use crate::scan::shards::Batch;
 use crate::source::live::{self, Live, Losses};
 use crate::table::{FlowTable, MAX_FLOWS, Totals};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use batch::Batch;
 use desk::Desk;
 use keep::Keeper;
 use std::collections::BTreeSet;

@@ -87,11 +87,11 @@ impl Read {
             bytes_read: BytesRead::clone(&bytes_read),
         };
         let progress = Progress::start(found.bytes(), bytes_read, self.quiet);
-        // Compiled while the captures are read: the judgement needs it right after.
+        // Read while the captures are: the judgement needs them right after.
         let scanned = std::thread::scope(|threads| {
-            let compiling = known.is_built_in().then(|| threads.spawn(pattern::built_in));
+            let protocols = known.is_built_in().then(|| threads.spawn(pattern::built_in));
             let scanned = scan.run(found);
-            drop(compiling.map(std::thread::ScopedJoinHandle::join));
+            drop(protocols.map(std::thread::ScopedJoinHandle::join));
             scanned
         });
         drop(progress);

@@ -297,6 +297,12 @@ impl RemoteCalls {
         self.replies.push(xid, seen);
     }
 
+    /// Whether a program is called, as far as that is counted: beyond the bound it may be.
+    #[must_use]
+    pub fn calls_program(&self, program: u32) -> bool {
+        self.procedures.more || self.procedures.iter().any(|(named, _)| named.program == program)
+    }
+
     /// Puts the samples in order, so that they can be read and compared.
     pub fn settle(&mut self) {
         self.calls.settle();

@@ -24,7 +24,7 @@ const MAX_NAMED: usize = 8;
 
 pub fn evidence(flows: &[Conversation]) -> Option<Evidence> {
     let mut paths: BTreeMap<(&str, &str), (u64, Option<Stamp>)> = BTreeMap::new();
-    for Made { call, detail, reply, .. } in reads::calls(flows) {
+    for Made { call, detail, reply, .. } in reads::detailed(flows) {
         let is_path = |detail: &&Detail| matches!(detail.kind, Kind::MountPath | Kind::UnmountPath);
         let Some(detail) = detail.filter(is_path) else { continue };
         let fate = match (detail.kind, reply) {

@@ -98,7 +98,7 @@ fn empty_transfers(flow: &Conversation) -> u64 {
 }
 
 fn kept_transfers<'a>(flow: &'a Conversation<'a>) -> impl Iterator<Item = Request<'a>> + 'a {
-    reads::calls(std::slice::from_ref(flow)).filter(|made| is_transfer(&made.call.named)).map(
+    reads::of_program(std::slice::from_ref(flow), NETINFO).filter(|made| is_transfer(&made.call.named)).map(
         |Made { client, call, reply, .. }| Request {
             fate: Fate::of(call, reply),
             client,
@@ -127,8 +127,7 @@ fn transfers<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
 
 /// Whether what is called NetInfo answers as such: not where every answer says that the program, or its version, is not there.
 fn is_served(flows: &[Conversation]) -> bool {
-    let outcomes: Vec<Outcome> = reads::calls(flows)
-        .filter(|made| made.call.named.program == NETINFO)
+    let outcomes: Vec<Outcome> = reads::of_program(flows, NETINFO)
         .filter_map(|made| made.reply.map(|reply| reply.outcome))
         .collect();
     let is_absent = |outcome: &Outcome| matches!(outcome, Outcome::ProgramUnavailable | Outcome::ProgramMismatch);
@@ -138,8 +137,8 @@ fn is_served(flows: &[Conversation]) -> bool {
 /// Writes that were answered with each status (`ni_status`), where the answer is among those kept.
 fn writes(flows: &[Conversation]) -> BTreeMap<u32, u64> {
     let mut by_status = BTreeMap::new();
-    for Made { call, reply, .. } in reads::calls(flows) {
-        let is_write = call.named.program == NETINFO && Use::of(call.named.procedure.into()) == Use::Write;
+    for Made { call, reply, .. } in reads::of_program(flows, NETINFO) {
+        let is_write = Use::of(call.named.procedure.into()) == Use::Write;
         if let Some(status) = reply.and_then(|reply| reply.status).filter(|_| is_write) {
             *by_status.entry(status).or_default() += 1;
         }

@@ -71,7 +71,7 @@ pub fn evidence(service: &Service, flows: &[Conversation]) -> Vec<Evidence> {
 /// Requests of clients from outside for single entries of password maps: inside, every log-in makes one.
 fn entries_from_outside<'a>(flows: &'a [Conversation<'a>]) -> impl Iterator<Item = Request<'a>> + 'a {
     let outside = |flow: &&Conversation| is_inside(flow.server().address) && !is_inside(flow.client().address);
-    flows.iter().filter(outside).flat_map(|flow| reads::calls(std::slice::from_ref(flow))).filter_map(|made| {
+    flows.iter().filter(outside).flat_map(|flow| reads::detailed(std::slice::from_ref(flow))).filter_map(|made| {
         let map = made.detail.filter(|map| map.kind == Kind::MapKey && nis::holds_passwords(&map.what))?;
         let (fate, first) = (Fate::of(made.call, made.reply), Some(made.call.first));
         Some(Request { fate, client: made.client, first, what: &map.what })
@@ -84,7 +84,7 @@ fn requests<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
     for flow in flows {
         let flow = std::slice::from_ref(flow);
         let mut kept: BTreeMap<&Detail, u64> = BTreeMap::new();
-        for Made { client, call, detail, reply } in reads::calls(flow) {
+        for Made { client, call, detail, reply } in reads::detailed(flow) {
             if let Some(map) = detail.filter(|detail| is_password_map(detail)) {
                 *kept.entry(map).or_default() += u64::from(call.times);
                 requests.push(Request {

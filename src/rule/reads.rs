@@ -4,7 +4,7 @@
 use super::details::{is_inside, listed};
 use crate::class::Weight;
 use crate::conversation::Conversation;
-use crate::flow::{CallSeen, ReplySeen};
+use crate::flow::{CallSeen, RemoteCalls, ReplySeen};
 use crate::frame::Stamp;
 use crate::merge::earliest;
 use crate::signature::arguments::Detail;
@@ -51,11 +51,25 @@ pub struct Made<'a> {
     pub reply: Option<&'a ReplySeen>,
 }
 
-/// The calls that are kept.
-pub fn calls<'a>(flows: &'a [Conversation<'a>]) -> impl Iterator<Item = Made<'a>> + 'a {
-    flows.iter().flat_map(|flow| {
+/// The calls that are kept of conversations in which any asks for something in detail.
+pub fn detailed<'a>(flows: &'a [Conversation<'a>]) -> impl Iterator<Item = Made<'a>> + 'a {
+    calls(flows, |calls| !calls.asked.is_empty())
+}
+
+/// The calls of a program that are kept.
+pub fn of_program<'a>(flows: &'a [Conversation<'a>], program: u32) -> impl Iterator<Item = Made<'a>> + 'a {
+    calls(flows, move |calls| calls.calls_program(program)).filter(move |made| made.call.named.program == program)
+}
+
+/// The calls that are kept of conversations that are `wanted`: looking through all of them takes time.
+fn calls<'a>(
+    flows: &'a [Conversation<'a>],
+    wanted: impl Fn(&RemoteCalls) -> bool + 'a,
+) -> impl Iterator<Item = Made<'a>> + 'a {
+    flows.iter().flat_map(move |flow| {
         let replies = flow.from_server.remote_calls.as_deref();
-        flow.from_client.remote_calls.as_deref().into_iter().flat_map(move |calls| {
+        let calls = flow.from_client.remote_calls.as_deref().filter(|calls| wanted(calls));
+        calls.into_iter().flat_map(move |calls| {
             calls.calls.iter().map(move |(xid, call)| Made {
                 client: flow.client().address,
                 call,

@@ -1,23 +1,21 @@
-//! One capture over several threads: the frames in scope are handed in batches to the thread that keeps their
-//! conversation. The tables of all merge to the table of the whole, whoever took a frame. Knows no format and no flow.
+//! One capture over several threads: the frames in scope go to the thread that keeps their conversation, as places in
+//! the blocks that were read. The tables of all merge to the table of the whole, whoever took a frame. Knows no format and
+//! no flow.
 
 use crate::frame::{Frame, FrameRef, LinkType, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Merge, spread};
 use crate::port::{Ports, Scope};
+use crate::source::blocks::Block;
 use crate::source::capture_file::Record;
 use crate::table::FlowTable;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Scope as ThreadScope, ScopedJoinHandle};
 
-/// What goes over at once: small enough to stay in a second-level cache until it is taken.
-const BATCH_BYTES: usize = 128 * 1024;
-/// Frames that make a batch where they are short, and room for one long frame beyond its bytes.
-const BATCH_FRAMES: usize = 1024;
-const LONG_FRAME: usize = 64 * 1024;
-/// Batches that wait for a thread; when there are more, the reading thread takes one itself, or waits.
-const WAITING: usize = 8;
+/// Blocks that wait for a thread; when there are more, the reading thread takes one itself, or waits.
+const WAITING: usize = 4;
 /// Flows up to which the reading thread helps out: each that two threads have seen is merged at the end.
 const FEW_FLOWS: usize = 256;
 /// Parts that conversations are dealt into; the reading thread keeps fewer than the others, because it reads as well.
@@ -25,61 +23,30 @@ const PARTS: u64 = 64;
 /// Of as many parts as each other thread has, the reading one keeps this many hundredths.
 const OWN_SHARE: u64 = 70;
 
-/// Frames on their way to another thread, with their bytes.
-pub(crate) struct Batch {
-    frames: Vec<(Timestamp, LinkType, u32, FrameRef, Range<usize>)>,
-    bytes: Vec<u8>,
+/// Frames of one block on their way to another thread.
+struct Share {
+    block: Arc<Block>,
+    frames: Vec<Noted>,
 }
 
-impl Batch {
-    pub(crate) fn new() -> Self {
-        Batch { frames: Vec::with_capacity(BATCH_FRAMES), bytes: Vec::with_capacity(BATCH_BYTES + LONG_FRAME) }
-    }
+/// A frame without its bytes, where those lie in their block, and what the fast lane said of it.
+struct Noted {
+    time: Timestamp,
+    at: FrameRef,
+    bytes: Range<u32>,
+    wire_len: u32,
+    link: LinkType,
+    ports: Ports,
+}
 
-    pub(crate) fn add(&mut self, frame: &Frame<'_>) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(frame.bytes);
-        self.frames.push((frame.time, frame.link, frame.wire_len, frame.at, start..self.bytes.len()));
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() >= BATCH_BYTES || self.frames.len() >= BATCH_FRAMES
-    }
-
-    #[cfg(all(feature = "live", unix))]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
-    }
-
-    /// The frames, in their order.
-    #[cfg(all(feature = "live", unix))]
-    pub(crate) fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        self.frames.iter().map(|(time, link, wire_len, at, range)| Frame {
-            time: *time,
-            link: *link,
-            wire_len: *wire_len,
-            bytes: &self.bytes[range.clone()],
-            at: *at,
-            interface: 0,
-        })
-    }
-
-    #[cfg(all(feature = "live", unix))]
-    pub(crate) fn len(&self) -> usize {
-        self.frames.len()
-    }
-
-    /// Bytes that it takes in memory, about.
-    #[cfg(all(feature = "live", unix))]
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.capacity() + self.frames.capacity() * size_of::<(Timestamp, LinkType, u32, FrameRef, Range<usize>)>()
-    }
-
-    pub(crate) fn pour_into(&mut self, table: &mut FlowTable) {
-        for (time, link, wire_len, at, range) in self.frames.drain(..) {
-            table.take(&Frame { time, link, wire_len, bytes: &self.bytes[range], at, interface: 0 });
+impl Share {
+    /// Gives the frames to a table, and what they lay in back.
+    fn pour_into(mut self, table: &mut FlowTable) -> Vec<Noted> {
+        for Noted { time, at, bytes, wire_len, link, ports } in self.frames.drain(..) {
+            let bytes = self.block.at(bytes.start as usize..bytes.end as usize);
+            table.take_glanced(&Frame { time, link, wire_len, bytes, at, interface: 0 }, Some(ports));
         }
-        self.bytes.clear();
+        self.frames
     }
 }
 
@@ -88,13 +55,12 @@ pub(super) struct Shards<'scope> {
     scope: Scope,
     table: FlowTable,
     helpers: Vec<Helper<'scope>>,
-    spare: Vec<Batch>,
 }
 
 struct Helper<'scope> {
-    batch: Batch,
-    full: SyncSender<Batch>,
-    empty: Receiver<Batch>,
+    share: Option<Share>,
+    full: SyncSender<Share>,
+    empty: Receiver<Vec<Noted>>,
     thread: ScopedJoinHandle<'scope, FlowTable>,
 }
 
@@ -102,37 +68,40 @@ impl<'scope> Shards<'scope> {
     /// Starts the threads, each with an empty table.
     pub fn start(threads: &'scope ThreadScope<'scope, '_>, helpers: usize, table: impl Fn() -> FlowTable) -> Self {
         let start = |()| {
-            let (full, inbox) = sync_channel::<Batch>(WAITING);
-            let (outbox, empty) = sync_channel::<Batch>(WAITING * 2);
+            let (full, inbox) = sync_channel::<Share>(WAITING);
+            let (outbox, empty) = sync_channel(WAITING * 2);
             let mut table = table();
             let thread = threads.spawn(move || {
-                for mut batch in inbox {
-                    batch.pour_into(&mut table);
-                    drop(outbox.try_send(batch)); // not wanted: it is freed
+                for share in inbox {
+                    drop(outbox.try_send(share.pour_into(&mut table))); // not wanted: it is freed
                 }
                 table.settle();
                 table
             });
-            Helper { batch: Batch::new(), full, empty, thread }
+            Helper { share: None, full, empty, thread }
         };
         let table = table();
-        Shards { scope: *table.scope(), table, helpers: (0..helpers).map(|_| start(())).collect(), spare: Vec::new() }
+        Shards { scope: *table.scope(), table, helpers: (0..helpers).map(|_| start(())).collect() }
     }
 
     #[inline]
     pub fn take(&mut self, record: Record<'_>) {
-        let frame = match record {
-            Record::Frame(frame) => frame,
+        let (frame, block) = match record {
+            Record::Frame(frame, block) => (frame, block),
             Record::Unreadable(skip) => return self.table.take_unreadable(skip),
         };
-        let ports = glance(&frame);
-        match ports.filter(|ports| self.scope.wants(*ports)).and_then(|ports| self.helper_of(ports)) {
-            Some(index) => self.hand_over(index, &frame),
-            None => self.table.take_glanced(&frame, ports),
+        let glanced = glance(&frame);
+        let Some(ports) = glanced.filter(|ports| self.scope.wants(*ports)) else {
+            return self.table.take_glanced(&frame, glanced);
+        };
+        match self.helper_of(ports) {
+            Some(index) => self.hand_over(index, &frame, block, ports),
+            None => self.table.take_glanced(&frame, glanced),
         }
     }
 
     /// Who keeps the conversation between these ports, whichever way the frame goes; `None` for this thread.
+    #[inline]
     fn helper_of(&self, ports: Ports) -> Option<usize> {
         let part = spread(u64::from(ports.source ^ ports.destination)) % PARTS;
         let threads = self.helpers.len() as u64 + 1;
@@ -141,35 +110,39 @@ impl<'scope> Shards<'scope> {
         usize::try_from(rest % (threads - 1)).ok()
     }
 
-    fn hand_over(&mut self, index: usize, frame: &Frame<'_>) {
-        let helper = &mut self.helpers[index];
-        helper.batch.add(frame);
-        if !helper.batch.is_full() {
-            return;
+    #[inline]
+    fn hand_over(&mut self, index: usize, frame: &Frame<'_>, block: &Arc<Block>, ports: Ports) {
+        if self.helpers[index].share.as_ref().is_none_or(|share| !Arc::ptr_eq(&share.block, block)) {
+            self.send(index);
+            let frames = self.helpers[index].empty.try_recv().unwrap_or_default();
+            self.helpers[index].share = Some(Share { block: Arc::clone(block), frames });
         }
-        let next = helper.empty.try_recv().ok().or_else(|| self.spare.pop()).unwrap_or_else(Batch::new);
-        let batch = std::mem::replace(&mut helper.batch, next);
-        match helper.full.try_send(batch) {
+        let Some(share) = &mut self.helpers[index].share else { return };
+        let Frame { time, link, wire_len, bytes, at, interface: _ } = *frame;
+        let place = block.place_of(bytes);
+        #[allow(clippy::cast_possible_truncation)] // a block is shorter than a megabyte
+        let bytes = place.start as u32..place.end as u32;
+        share.frames.push(Noted { time, at, bytes, wire_len, link, ports });
+    }
+
+    /// Sends what a thread shall have of the block that is done with.
+    fn send(&mut self, index: usize) {
+        let helper = &mut self.helpers[index];
+        let Some(share) = helper.share.take() else { return };
+        match helper.full.try_send(share) {
             // Few conversations are dealt unevenly; those that this thread keeps a part of are soon merged.
-            Err(TrySendError::Full(mut batch)) if self.table.flow_count() < FEW_FLOWS => {
-                batch.pour_into(&mut self.table);
-                self.spare.push(batch);
+            Err(TrySendError::Full(share)) if self.table.flow_count() < FEW_FLOWS => {
+                share.pour_into(&mut self.table);
             }
-            Err(TrySendError::Full(batch)) => drop(helper.full.send(batch)),
+            Err(TrySendError::Full(share)) => drop(helper.full.send(share)),
             Ok(()) | Err(TrySendError::Disconnected(_)) => {} // its panic is passed on when it is joined
         }
     }
 
     /// The table of everything.
     pub fn finish(mut self) -> FlowTable {
-        let threads: Vec<_> = self
-            .helpers
-            .into_iter()
-            .map(|Helper { batch, full, thread, .. }| {
-                drop(full.send(batch)); // where nobody takes it, joining passes the panic on
-                thread
-            })
-            .collect();
+        (0..self.helpers.len()).for_each(|index| self.send(index)); // where nobody takes it, joining passes the panic on
+        let threads: Vec<_> = self.helpers.into_iter().map(|Helper { thread, .. }| thread).collect();
         self.table.settle();
         for thread in threads {
             self.table.merge(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));

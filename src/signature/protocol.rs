@@ -184,8 +184,31 @@ pub struct Recognised {
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     protocols: Vec<Protocol>,
-    /// For each transport and role, the patterns as one automaton, with the protocol of each.
-    sets: [[(RegexSet, Vec<usize>); 2]; 2],
+    /// For each transport and role.
+    sets: [[Set; 2]; 2],
+}
+
+/// The patterns of a transport and role as one automaton. It is built when it is first asked: that takes longer than reading
+/// most captures, and where all is RPC nobody asks.
+#[derive(Clone, Debug, Default)]
+struct Set {
+    patterns: Vec<String>,
+    /// The protocol of each.
+    places: Vec<usize>,
+    automaton: OnceLock<RegexSet>,
+}
+
+impl Set {
+    fn build(&self) -> Result<RegexSet, regex::Error> {
+        RegexSetBuilder::new(&self.patterns).unicode(false).size_limit(super::pattern::SET_SIZE).build()
+    }
+
+    /// The protocols whose pattern fits.
+    fn fitting(&self, bytes: &[u8]) -> impl Iterator<Item = usize> + use<'_> {
+        // Sound: those of users were built when they were read, those of the house are by a test.
+        let automaton = self.automaton.get_or_init(|| self.build().unwrap_or_else(|_| RegexSet::empty()));
+        automaton.matches(bytes).into_iter().map(|pattern| self.places[pattern])
+    }
 }
 
 const CLIENT: usize = 0;
@@ -193,10 +216,8 @@ const SERVER: usize = 1;
 
 impl Catalogue {
     /// Of these protocols; earlier ones come first in every answer.
-    ///
-    /// # Errors
-    /// All patterns together are larger than the engine takes.
-    pub fn new(protocols: Vec<Protocol>) -> Result<Self, regex::Error> {
+    #[must_use]
+    pub fn new(protocols: Vec<Protocol>) -> Self {
         let set = |transport: Transport, role: usize| {
             let patterns = protocols.iter().enumerate().filter_map(|(index, protocol)| {
                 let look = if role == CLIENT { &protocol.client } else { &protocol.server };
@@ -207,15 +228,22 @@ impl Catalogue {
                     _ => None,
                 }
             });
-            let (patterns, places): (Vec<String>, Vec<usize>) = patterns.unzip();
-            let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(super::pattern::SET_SIZE).build()?;
-            Ok::<_, regex::Error>((set, places))
+            let (patterns, places) = patterns.unzip();
+            Set { patterns, places, automaton: OnceLock::new() }
         };
-        let sets = [
-            [set(Transport::Tcp, CLIENT)?, set(Transport::Tcp, SERVER)?],
-            [set(Transport::Udp, CLIENT)?, set(Transport::Udp, SERVER)?],
-        ];
-        Ok(Catalogue { protocols, sets })
+        let sets = Transport::ALL.map(|transport| [set(transport, CLIENT), set(transport, SERVER)]);
+        Catalogue { protocols, sets }
+    }
+
+    /// The same, with every automaton built.
+    ///
+    /// # Errors
+    /// All patterns of a role together are larger than the engine takes.
+    pub fn built(self) -> Result<Self, regex::Error> {
+        for set in self.sets.iter().flatten() {
+            let _ = set.automaton.set(set.build()?); // there already: the same
+        }
+        Ok(self)
     }
 
     #[must_use]
@@ -274,9 +302,8 @@ impl Catalogue {
 
     /// The protocols that this side's opening fits in this role: (protocol, message, detail).
     fn seen(&self, transport: Transport, role: usize, said: &Said<'_>) -> Vec<(usize, usize, String)> {
-        let (set, places) = &self.sets[transport as usize][role];
-        let mut candidates: Vec<usize> =
-            said.iter().flat_map(|bytes| set.matches(bytes)).map(|pattern| places[pattern]).collect();
+        let set = &self.sets[transport as usize][role];
+        let mut candidates: Vec<usize> = said.iter().flat_map(|bytes| set.fitting(bytes)).collect();
         let coded = |protocol: &Protocol| {
             let look = if role == CLIENT { &protocol.client } else { &protocol.server };
             matches!(look, Some(Look::Code(_))) && protocol.transports.contains(&transport)

@@ -1,7 +1,10 @@
 //! A byte stream in large blocks, read on this thread or ahead on another. Every block has room in front, so that a
-//! record that straddles two blocks is put together by moving its head alone. Knows no format.
+//! record that straddles two blocks is put together by moving its head alone. Whoever looks into a block may keep it; it
+//! is read into again when nobody does. Knows no format.
 
 use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -10,14 +13,14 @@ const BLOCK: usize = 256 * 1024;
 /// Room in front of a block: no record that is held whole may be longer.
 pub const MAX_HELD: usize = 512 * 1024;
 /// Blocks that are read ahead.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
 /// Where in memory a read goes: at the start of a page, as the page cache does. Copies between places that are not
 /// aligned alike were measured at a fifth of the speed (AMD's `rep movsb`).
 const PAGE: usize = 4096;
 
 /// A buffer: room for a record's head, then what was read.
-struct Block {
+pub struct Block {
     buffer: Vec<u8>,
     /// Where reading begins.
     base: usize,
@@ -30,6 +33,22 @@ impl Block {
         let aligned = buffer[MAX_HELD..].as_ptr().align_offset(PAGE);
         let base = MAX_HELD + if aligned < PAGE { aligned } else { 0 };
         Block { buffer, base, end: base }
+    }
+
+    /// Where these bytes lie in the block that they were borrowed from.
+    #[inline]
+    #[must_use]
+    pub fn place_of(&self, bytes: &[u8]) -> Range<usize> {
+        let start = bytes.as_ptr().addr().wrapping_sub(self.buffer.as_ptr().addr());
+        debug_assert!(start <= self.end, "bytes of another block");
+        start..start.saturating_add(bytes.len())
+    }
+
+    /// The bytes at such a place.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, place: Range<usize>) -> &[u8] {
+        self.buffer.get(place).unwrap_or_default()
     }
 
     /// Reads once; an empty block is the end of the stream.
@@ -51,7 +70,7 @@ impl Block {
 /// A window onto a byte stream.
 pub struct Blocks {
     supply: Supply,
-    block: Block,
+    block: Arc<Block>,
     start: usize,
     /// Bytes of the stream that were consumed.
     consumed: u64,
@@ -59,16 +78,28 @@ pub struct Blocks {
 }
 
 enum Supply {
-    Here { reader: Box<dyn Read + Send>, spare: Option<Block> },
-    Ahead { filled: Receiver<io::Result<Block>>, empty: SyncSender<Block> },
+    Here { reader: Box<dyn Read + Send>, used: Used },
+    Ahead { filled: Receiver<io::Result<Block>>, used: SyncSender<Arc<Block>> },
+}
+
+/// Blocks that this stream has left behind; others may still look into them.
+#[derive(Default)]
+struct Used(Vec<Arc<Block>>);
+
+impl Used {
+    /// One that nobody looks into, or a new one.
+    fn take(&mut self) -> Block {
+        let free = self.0.iter().position(|block| Arc::strong_count(block) == 1);
+        free.and_then(|place| Arc::into_inner(self.0.swap_remove(place))).unwrap_or_else(Block::new)
+    }
 }
 
 impl Blocks {
     #[must_use]
     pub fn new(reader: Box<dyn Read + Send>, read_ahead: bool) -> Self {
-        let supply = if read_ahead { ahead(reader) } else { Supply::Here { reader, spare: None } };
+        let supply = if read_ahead { ahead(reader) } else { Supply::Here { reader, used: Used::default() } };
         let block = Block::new();
-        Blocks { supply, start: block.end, block, consumed: 0, ended: false }
+        Blocks { supply, start: block.end, block: Arc::new(block), consumed: 0, ended: false }
     }
 
     /// What is there of the stream from here on.
@@ -76,6 +107,13 @@ impl Blocks {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.block.buffer[self.start..self.block.end]
+    }
+
+    /// The block that they lie in.
+    #[inline]
+    #[must_use]
+    pub fn block(&self) -> &Arc<Block> {
+        &self.block
     }
 
     /// Bytes of the stream before [`Blocks::bytes`].
@@ -125,27 +163,27 @@ impl Blocks {
     fn refill(&mut self) -> io::Result<()> {
         let tail = self.block.end - self.start;
         let next = match &mut self.supply {
-            Supply::Here { reader, spare } => {
-                let mut block = spare.take().unwrap_or_else(Block::new);
+            Supply::Here { reader, used } => {
+                let mut block = used.take();
                 block.fill(reader).map(|()| block)
             }
             // No block and no error: the other thread has come to the end.
             Supply::Ahead { filled, .. } => filled.recv().unwrap_or_else(|_| Ok(Block::new())),
         };
-        let next = match next {
+        let mut next = match next {
             Ok(block) if block.end > block.base => block,
             end => {
                 self.ended = true;
                 return end.map(drop);
             }
         };
-        let old = std::mem::replace(&mut self.block, next);
-        let base = self.block.base;
-        self.block.buffer[base - tail..base].copy_from_slice(&old.buffer[self.start..old.end]);
+        let base = next.base;
+        next.buffer[base - tail..base].copy_from_slice(self.bytes());
         self.start = base - tail;
+        let old = std::mem::replace(&mut self.block, Arc::new(next));
         match &mut self.supply {
-            Supply::Here { spare, .. } => *spare = Some(old),
-            Supply::Ahead { empty, .. } => drop(empty.try_send(old)), // none wanted: the other thread has ended
+            Supply::Here { used, .. } => used.0.push(old),
+            Supply::Ahead { used, .. } => drop(used.try_send(old)), // none wanted: the other thread has ended
         }
         Ok(())
     }
@@ -154,10 +192,12 @@ impl Blocks {
 /// Starts a thread that fills blocks. It ends with the stream, on an error, or when nobody takes its blocks any more.
 fn ahead(mut reader: Box<dyn Read + Send>) -> Supply {
     let (filled_sender, filled) = sync_channel(AHEAD);
-    let (empty, empty_receiver) = sync_channel::<Block>(AHEAD * 2);
+    let (used, come_back) = sync_channel::<Arc<Block>>(AHEAD * 2);
     thread::spawn(move || {
+        let mut used = Used::default();
         loop {
-            let mut block = empty_receiver.try_recv().unwrap_or_else(|_| Block::new());
+            used.0.extend(come_back.try_iter());
+            let mut block = used.take();
             let filled = block.fill(&mut reader).map(|()| block);
             let last = filled.as_ref().map_or(true, |block| block.end == block.base);
             if filled_sender.send(filled).is_err() || last {
@@ -165,7 +205,7 @@ fn ahead(mut reader: Box<dyn Read + Send>) -> Supply {
             }
         }
     });
-    Supply::Ahead { filled, empty }
+    Supply::Ahead { filled, used }
 }
 
 #[cfg(test)]

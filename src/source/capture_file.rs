@@ -1,7 +1,7 @@
 //! A capture file of either format, read record by record. What is wrong with it ends up in its [`Input`] note: the frames
 //! before the fault have been given by then.
 
-use super::blocks::Blocks;
+use super::blocks::{Block, Blocks};
 use super::{BytesRead, Options, pcap, pcapng};
 use crate::error::Error;
 use crate::frame::{Frame, FrameRef, LinkType, Timestamp};
@@ -9,15 +9,17 @@ use crate::report::{Input, Status};
 use crate::skip::Skip;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The longest frame that is believed: libpcap's largest snap length.
 pub(super) const MAX_CAPTURED: usize = 262_144;
 
 /// A record that is numbered as a frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Record<'a> {
-    Frame(Frame<'a>),
+    /// And the block that its bytes lie in.
+    Frame(Frame<'a>, &'a Arc<Block>),
     /// It has a number, and cannot be looked into.
     Unreadable(Skip),
 }

@@ -70,7 +70,7 @@ impl Layout {
                 && (record.caplen > 0 || !is_file_header(rest))
             {
                 let time = Timestamp::new(record.ts_sec.into(), u64::from(record.ts_usec) * self.unit);
-                sink(Record::Frame(account.frame(time, self.link, record.origlen, record.data)));
+                sink(Record::Frame(account.frame(time, self.link, record.origlen, record.data), blocks.block()));
                 rest = after;
             }
             let done = blocks.bytes().len() - rest.len();

@@ -221,7 +221,8 @@ impl Layout {
                 let time = ticks.map_or(Timestamp::UNKNOWN, |ticks| interface.time(ticks));
                 let Tape { blocks, account } = tape;
                 account.interface = u32::try_from(self.before + id).unwrap_or(u32::MAX);
-                sink(Record::Frame(account.frame(time, interface.link, wire_len, &blocks.bytes()[data])));
+                let frame = account.frame(time, interface.link, wire_len, &blocks.bytes()[data]);
+                sink(Record::Frame(frame, blocks.block()));
             }
         }
         tape.blocks.consume(len);

@@ -189,14 +189,10 @@ impl<'a> Desk<'a> {
         let (mut last_stats, mut rate) = (Instant::now(), (Instant::now(), 0));
         while let Ok(message) = receiver.recv() {
             match message {
-                Message::Frames(mut batch) => {
+                Message::Frames(batch) => {
                     dirty = true;
-                    if keeper.is_some() {
-                        batch.frames().for_each(|frame| table.take(&frame));
-                        keep(keeper, bar, |keeper| keeper.hold(batch));
-                    } else {
-                        batch.pour_into(table);
-                    }
+                    batch.frames().for_each(|frame| table.take(&frame));
+                    keep(keeper, bar, |keeper| keeper.hold(batch));
                 }
                 Message::Tick(counted) => {
                     watch.outside = *counted;

@@ -1,12 +1,12 @@
 //! Keeps the frames behind suspicious findings while a capture runs: what went by lately is held in memory, and written when
 //! a finding asks for it. Judges nothing.
 
+use super::batch::Batch;
 use crate::class::Class;
 use crate::finding::Finding;
 use crate::output::pcap::Files;
 use crate::packet::{self, Endpoint};
 use crate::port::Transport;
-use crate::scan::shards::Batch;
 use crate::words::count_u64;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
