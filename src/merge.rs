@@ -9,6 +9,7 @@ mod sample;
 
 use indexmap::IndexMap;
 pub use sample::Sample;
+use smallvec::SmallVec;
 use std::hash::Hash;
 
 pub trait Merge {
@@ -179,26 +180,26 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge + PartialEq> PartialEq for 
     }
 }
 
-/// A small map of at most `N` entries. The order of rank lies apart from the entries, so that a new one moves a few bytes
-/// only.
+/// A small map of at most `N` entries, of which the first `HERE` lie in it and need no memory of their own. The order of
+/// rank lies apart from the entries, so that a new one moves a few bytes only.
 #[derive(Clone, Debug)]
-pub struct Few<K, V, const N: usize> {
-    /// Ranks in ascending order (ties by key), each with the place of its entry.
-    order: Vec<(u32, u32)>,
-    entries: Vec<(K, V)>,
+pub struct Few<K, V, const N: usize, const HERE: usize = 0> {
+    entries: SmallVec<[(K, V); HERE]>,
     /// The place of the entry that was asked for last.
     recent: u32,
     /// Whether any key was ever dropped.
     pub more: bool,
+    /// Ranks in ascending order (ties by key), each with the place of its entry. Two take no more room than none.
+    order: SmallVec<[(u32, u32); 2]>,
 }
 
-impl<K, V, const N: usize> Default for Few<K, V, N> {
+impl<K, V, const N: usize, const HERE: usize> Default for Few<K, V, N, HERE> {
     fn default() -> Self {
-        Few { order: Vec::new(), entries: Vec::new(), recent: 0, more: false }
+        Few { order: SmallVec::new(), entries: SmallVec::new(), recent: 0, more: false }
     }
 }
 
-impl<K: Ord + Rank, V: Default + Merge, const N: usize> Few<K, V, N> {
+impl<K: Ord + Rank, V: Default + Merge, const N: usize, const HERE: usize> Few<K, V, N, HERE> {
     /// The features of `key`; `None` where the map is full and the key is not among the least.
     #[inline]
     pub fn entry(&mut self, key: K) -> Option<&mut V> {
@@ -273,7 +274,7 @@ impl<K: Ord + Rank, V: Default + Merge, const N: usize> Few<K, V, N> {
     }
 }
 
-impl<K: Ord + Rank, V: Default + Merge, const N: usize> Merge for Few<K, V, N> {
+impl<K: Ord + Rank, V: Default + Merge, const N: usize, const HERE: usize> Merge for Few<K, V, N, HERE> {
     fn merge(&mut self, mut other: Self) {
         if self.entries.is_empty() && !self.more {
             *self = other;
@@ -288,7 +289,7 @@ impl<K: Ord + Rank, V: Default + Merge, const N: usize> Merge for Few<K, V, N> {
     }
 }
 
-impl<K: Ord + Rank, V: Default + Merge + PartialEq, const N: usize> PartialEq for Few<K, V, N> {
+impl<K: Ord + Rank, V: Default + Merge + PartialEq, const N: usize, const HERE: usize> PartialEq for Few<K, V, N, HERE> {
     fn eq(&self, other: &Self) -> bool {
         self.more == other.more && self.len() == other.len() && self.iter().eq(other.iter())
     }

@@ -29,9 +29,9 @@ pub struct RemoteCalls {
     /// What calls ask for in detail, where that is worth a look.
     pub asked: Sample<Asked, MAX_XIDS>,
     pub replies: Sample<ReplySeen, MAX_XIDS>,
-    pub procedures: Few<Named, super::Sighting, MAX_PROCEDURES>,
+    pub procedures: Few<Named, super::Sighting, MAX_PROCEDURES, 1>,
     /// Replies by how the call went.
-    pub outcomes: Few<Outcome, super::Sighting, { Outcome::COUNT }>,
+    pub outcomes: Few<Outcome, super::Sighting, { Outcome::COUNT }, 1>,
     pub credentials: Few<Identity, super::Sighting, MAX_CREDENTIALS>,
     pub details: Few<Detail, super::Sighting, MAX_DETAILS>,
     /// Messages found inside segments, of which only the other direction can say whether they are any.
