@@ -10,7 +10,7 @@ pub use beats::Beats;
 pub use fragments::Fragments;
 pub use headers::{BothHeaders, Headers};
 pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
-pub use remote_call::{Asked, CallSeen, Identity, MAX_XIDS, Named, RemoteCalls, ReplySeen, Strays};
+pub use remote_call::{Asked, CallSeen, Counted, Identity, MAX_XIDS, Named, RemoteCalls, ReplySeen, Strays};
 
 use crate::class::Class;
 use crate::frame::Stamp;
@@ -160,8 +160,15 @@ impl Half {
         }
     }
 
-    /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it.
-    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>, calls: &[rpc::Found<'_>]) {
+    /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it; what is to be counted of them
+    /// goes to `later`.
+    pub fn observe(
+        &mut self,
+        stamp: Stamp,
+        packet: &Packet<'_>,
+        calls: &[rpc::Found<'_>],
+        later: impl FnMut(Counted),
+    ) {
         if packet.payload_len == 0 {
             return;
         }
@@ -178,9 +185,7 @@ impl Half {
         }
         if !calls.is_empty() {
             let remote_calls = self.remote_calls.get_or_insert_default();
-            for found in calls {
-                remote_calls.observe(stamp, found);
-            }
+            calls.iter().filter_map(|found| remote_calls.observe(stamp, found)).for_each(later);
         }
         // What is RPC from its first byte is nothing else.
         if calls.first().is_some_and(|found| !found.message.inside && found.is_at_start()) {

@@ -80,17 +80,42 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
     /// The features of `key`; `None` where the map is full and the key is not among the least.
     #[inline]
     pub fn entry(&mut self, key: K) -> Option<&mut V> {
-        if let Some(place) = self.entries.get_index_of(&key) {
-            return self.entries.get_index_mut(place).map(|(_, value)| value);
-        }
-        self.make_room();
-        self.is_let_in(&key).then(|| self.entries.entry(key).or_default())
+        self.place(key).map(|(_, value)| value)
     }
 
     fn make_room(&mut self) {
-        if self.entries.len() > self.limit.saturating_add(self.limit / 4) {
+        if self.is_full() {
             self.settle();
         }
+    }
+
+    /// Whether the next new key brings the map to its limit, and entries to other places.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.entries.len() > self.limit.saturating_add(self.limit / 4)
+    }
+
+    /// The place of a key and its features; as [`Bounded::entry`].
+    #[inline]
+    pub fn place(&mut self, key: K) -> Option<(usize, &mut V)> {
+        let place = match self.entries.get_index_of(&key) {
+            Some(place) => place,
+            None => {
+                self.make_room();
+                if !self.is_let_in(&key) {
+                    return None;
+                }
+                self.entries.insert_full(key, V::default()).0
+            }
+        };
+        self.entries.get_index_mut(place).map(|(_, value)| (place, value))
+    }
+
+    /// The features at a place; entries stay where they are until the map is full, or settled, or merged.
+    #[inline]
+    pub fn at_mut(&mut self, place: usize) -> Option<&mut V> {
+        self.entries.get_index_mut(place).map(|(_, value)| value)
     }
 
     fn is_let_in(&self, key: &K) -> bool {

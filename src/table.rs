@@ -2,6 +2,7 @@
 //! the table of the whole. Judges nothing.
 
 mod gathered;
+mod waiting;
 
 use crate::flow::{self, BothHeaders, Flow, FlowKey, Fragments, MAX_CRUMB, Opening, Size};
 use crate::frame::{Frame, Timestamp};
@@ -17,6 +18,7 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 pub use gathered::Gathered;
+use waiting::{Direction, Waiting};
 
 /// Flows with payload that are kept by default. One costs 0.7 KB, and up to 9 KB more when both openings are full.
 pub const MAX_FLOWS: usize = 50_000;
@@ -118,6 +120,8 @@ pub struct FlowTable {
     bare: Bounded<FlowKey, BothHeaders>,
     /// The flows of [`Tier::Payload`], [`Tier::RemoteCall`] and [`Tier::Context`].
     spoken: [Bounded<FlowKey, Flow>; 3],
+    /// RPC messages that are to be counted in those.
+    waiting: Waiting,
     /// Packets that fell under each tier, kept or not.
     tier_packets: [u64; Tier::ALL.len()],
     /// Small TCP segments that are no whole RPC records: a stream in crumbs shows its messages only put together.
@@ -164,6 +168,7 @@ impl FlowTable {
             since: None,
             bare: Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
             spoken: [max_flows, max_flows, max_flows.div_ceil(CONTEXT_SHARE)].map(Bounded::new),
+            waiting: Waiting::default(),
             tier_packets: [0; Tier::ALL.len()],
             crumbs: Bounded::new(max_flows.div_ceil(CRUMB_SHARE)),
             fragments: Bounded::new(max_flows.saturating_mul(FRAGMENTED)),
@@ -274,13 +279,19 @@ impl FlowTable {
                 }
             }
             Some(place) => {
-                if let Some(flow) = self.spoken[place].entry(key) {
+                if self.waiting.is_full() || self.spoken[place].is_full() {
+                    self.waiting.add_to(&mut self.spoken);
+                }
+                if let Some((at, flow)) = self.spoken[place].place(key) {
                     flow.headers[sender].observe(frame, packet);
                     let half = &mut flow.halves[sender];
                     if self.scope.is_portmapper(packet.ports()) {
                         half.opening.resize(Size::Large);
                     }
-                    half.observe(frame.stamp(), packet, &calls);
+                    #[allow(clippy::cast_possible_truncation)] // three tiers, two senders, and no billions of flows
+                    let direction = Direction { tier: place as u8, sender: sender as u8, place: at as u32 };
+                    let waiting = &mut self.waiting;
+                    half.observe(frame.stamp(), packet, &calls, |counted| waiting.push(direction, counted));
                 }
             }
         }
@@ -313,6 +324,7 @@ impl FlowTable {
 
     /// Brings every bound to its limit. Tables of the same frames are equal once they are settled.
     pub fn settle(&mut self) {
+        self.waiting.add_to(&mut self.spoken);
         self.bare.settle();
         for tier in &mut self.spoken {
             tier.settle();
@@ -369,8 +381,10 @@ impl FlowTable {
 
 impl Merge for FlowTable {
     /// Both tables must be of the same scope.
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, mut other: Self) {
         debug_assert!(self.scope == other.scope, "tables of different scopes");
+        self.waiting.add_to(&mut self.spoken);
+        other.waiting.add_to(&mut other.spoken);
         self.bare.merge(other.bare);
         for (mine, theirs) in self.spoken.iter_mut().zip(other.spoken) {
             mine.merge(theirs);

@@ -66,7 +66,10 @@ pub fn pair(conversations: &mut [Conversation]) {
         conversation.asked_elsewhere += found.len() as u64;
         let calls = conversation.from_client.remote_calls.get_or_insert_default().to_mut();
         for (xid, sent) in found {
-            calls.add_call(xid, sent.call, sent.detail.clone());
+            if let Some(detail) = sent.detail.clone() {
+                calls.ask(xid, &sent.call, detail);
+            }
+            calls.add_call(xid, sent.call);
             answered.extend(Some(sent.place).filter(|_| !sent.answered));
         }
         calls.settle();

@@ -119,7 +119,12 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) -> Spacing {
                 }
             }
             Some(false) => calls.to_mut().complete(message.xid, &found),
-            None => calls.to_mut().observe(stamp, &found),
+            None => {
+                let calls = calls.to_mut();
+                if let Some(counted) = calls.observe(stamp, &found) {
+                    calls.add(counted);
+                }
+            }
         }
     }
     if traffic.remote_calls.as_deref().is_some_and(|calls| **calls == RemoteCalls::default()) {
@@ -186,7 +191,10 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
             let unheard = silent[1 - side] && (familiar || call.chained) && !call.odd_version;
             let borne_out = unheard || (answered && (familiar || programs.is_empty() || transport == Transport::Udp));
             if new && !echoed && borne_out {
-                seen.add_call(xid, *call, strays.detail(xid));
+                if let Some(detail) = strays.detail(xid) {
+                    seen.ask(xid, call, detail);
+                }
+                seen.add_call(xid, *call);
                 traffic[side].resynchronised += 1;
             }
         }

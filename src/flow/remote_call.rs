@@ -186,9 +186,18 @@ impl ReplySeen {
     }
 }
 
+/// A message as it counts, with its transaction id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Counted {
+    Call(u32, CallSeen),
+    Reply(u32, ReplySeen),
+}
+
 impl RemoteCalls {
-    /// Takes a message in.
-    pub fn observe(&mut self, stamp: Stamp, found: &Found<'_>) {
+    /// Takes in what a message says beside its header, and one inside a segment as a whole. What is left of others is given
+    /// back: it is for [`RemoteCalls::add`], now or later.
+    #[must_use]
+    pub fn observe(&mut self, stamp: Stamp, found: &Found<'_>) -> Option<Counted> {
         let message = &found.message;
         match message.body {
             Body::Call(call) => {
@@ -208,9 +217,12 @@ impl RemoteCalls {
                     if let Some(detail) = detail {
                         self.strays.asked.push(message.xid, Asked(Some(detail.into())));
                     }
-                    return;
+                    return None;
                 }
-                self.add_call(message.xid, seen, detail);
+                if let Some(detail) = detail {
+                    self.ask(message.xid, &seen, detail);
+                }
+                Some(Counted::Call(message.xid, seen))
             }
             Body::Reply(outcome) => {
                 let status = if outcome.is_success() { found.content.first_chunk() } else { None };
@@ -219,10 +231,19 @@ impl RemoteCalls {
                 let seen = ReplySeen { first: stamp, outcome, status, length, header, chained, times: 1 };
                 if message.inside {
                     self.strays.replies.push(message.xid, seen);
-                    return;
+                    return None;
                 }
-                self.add_reply(message.xid, seen);
+                Some(Counted::Reply(message.xid, seen))
             }
+        }
+    }
+
+    /// Counts a message.
+    #[inline]
+    pub fn add(&mut self, counted: Counted) {
+        match counted {
+            Counted::Call(xid, seen) => self.add_call(xid, seen),
+            Counted::Reply(xid, seen) => self.add_reply(xid, seen),
         }
     }
 
@@ -232,7 +253,9 @@ impl RemoteCalls {
         let Some(known) = self.calls.get(xid).map(|seen| (seen.first, seen.named)) else { return };
         let named = Named::of(&call, found);
         let mut whole = RemoteCalls::default();
-        whole.observe(known.0, found);
+        if let Some(counted) = whole.observe(known.0, found) {
+            whole.add(counted);
+        }
         // Counted once: under its full name instead of the one with the procedure cut off.
         whole.call_messages = 0;
         if known.1.procedure == named.procedure {
@@ -270,19 +293,21 @@ impl RemoteCalls {
 
     /// Counts calls with one transaction id.
     #[inline]
-    pub fn add_call(&mut self, xid: u32, seen: CallSeen, detail: Option<Detail>) {
+    pub fn add_call(&mut self, xid: u32, seen: CallSeen) {
         let times = u64::from(seen.times);
         self.call_messages += times;
         if let Some(count) = self.procedures.entry(seen.named) {
             count.add_times(times, seen.first);
         }
-        if let Some(detail) = detail {
-            if let Some(count) = self.details.entry(detail.clone()) {
-                count.add_times(times, seen.first);
-            }
-            self.asked.push(xid, Asked(Some(detail.into())));
-        }
         self.calls.push(xid, seen);
+    }
+
+    /// Takes in what calls with one transaction id ask for in detail.
+    pub fn ask(&mut self, xid: u32, seen: &CallSeen, detail: Detail) {
+        if let Some(count) = self.details.entry(detail.clone()) {
+            count.add_times(seen.times.into(), seen.first);
+        }
+        self.asked.push(xid, Asked(Some(detail.into())));
     }
 
     /// Counts replies with one transaction id.

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Scope as ThreadScope, ScopedJoinHandle};
 
 /// Blocks that wait for a thread; when there are more, the reading thread takes one itself, or waits.
-const WAITING: usize = 4;
+const WAITING: usize = 16;
 /// Flows up to which the reading thread helps out: each that two threads have seen is merged at the end.
 const FEW_FLOWS: usize = 256;
 /// Parts that conversations are dealt into; the reading thread keeps fewer than the others, because it reads as well.
