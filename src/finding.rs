@@ -197,7 +197,7 @@ pub(crate) fn finding(
             .map(|procedure| program::procedure_name(number, version, *procedure).into_owned())
             .collect(),
         calls: called.calls(),
-        replies: calls.answered.get(&(number, version)).copied().unwrap_or(0),
+        replies: calls.answered.get(&(number, version)).map_or(0, |answered| answered.times),
     });
     let mut community_ids: Vec<String> = flows.iter().map(|flow| flow.community_id.clone()).collect();
     community_ids.sort_unstable();

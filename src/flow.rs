@@ -162,13 +162,7 @@ impl Half {
 
     /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it; what is to be counted of them
     /// goes to `later`.
-    pub fn observe(
-        &mut self,
-        stamp: Stamp,
-        packet: &Packet<'_>,
-        calls: &[rpc::Found<'_>],
-        later: impl FnMut(Counted),
-    ) {
+    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>, calls: &[rpc::Found<'_>], later: impl FnMut(Counted)) {
         if packet.payload_len == 0 {
             return;
         }

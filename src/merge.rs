@@ -99,15 +99,14 @@ impl<K: Copy + Ord + Hash + Rank, V: Default + Merge> Bounded<K, V> {
     /// The place of a key and its features; as [`Bounded::entry`].
     #[inline]
     pub fn place(&mut self, key: K) -> Option<(usize, &mut V)> {
-        let place = match self.entries.get_index_of(&key) {
-            Some(place) => place,
-            None => {
-                self.make_room();
-                if !self.is_let_in(&key) {
-                    return None;
-                }
-                self.entries.insert_full(key, V::default()).0
+        let place = if let Some(place) = self.entries.get_index_of(&key) {
+            place
+        } else {
+            self.make_room();
+            if !self.is_let_in(&key) {
+                return None;
             }
+            self.entries.insert_full(key, V::default()).0
         };
         self.entries.get_index_mut(place).map(|(_, value)| (place, value))
     }
@@ -314,7 +313,9 @@ impl<K: Ord + Rank, V: Default + Merge, const N: usize, const HERE: usize> Merge
     }
 }
 
-impl<K: Ord + Rank, V: Default + Merge + PartialEq, const N: usize, const HERE: usize> PartialEq for Few<K, V, N, HERE> {
+impl<K: Ord + Rank, V: Default + Merge + PartialEq, const N: usize, const HERE: usize> PartialEq
+    for Few<K, V, N, HERE>
+{
     fn eq(&self, other: &Self) -> bool {
         self.more == other.more && self.len() == other.len() && self.iter().eq(other.iter())
     }

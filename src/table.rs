@@ -280,7 +280,7 @@ impl FlowTable {
             }
             Some(place) => {
                 if self.waiting.is_full() || self.spoken[place].is_full() {
-                    self.waiting.add_to(&mut self.spoken);
+                    self.waiting.count(&mut self.spoken);
                 }
                 if let Some((at, flow)) = self.spoken[place].place(key) {
                     flow.headers[sender].observe(frame, packet);
@@ -324,7 +324,7 @@ impl FlowTable {
 
     /// Brings every bound to its limit. Tables of the same frames are equal once they are settled.
     pub fn settle(&mut self) {
-        self.waiting.add_to(&mut self.spoken);
+        self.waiting.count(&mut self.spoken);
         self.bare.settle();
         for tier in &mut self.spoken {
             tier.settle();
@@ -383,8 +383,8 @@ impl Merge for FlowTable {
     /// Both tables must be of the same scope.
     fn merge(&mut self, mut other: Self) {
         debug_assert!(self.scope == other.scope, "tables of different scopes");
-        self.waiting.add_to(&mut self.spoken);
-        other.waiting.add_to(&mut other.spoken);
+        self.waiting.count(&mut self.spoken);
+        other.waiting.count(&mut other.spoken);
         self.bare.merge(other.bare);
         for (mine, theirs) in self.spoken.iter_mut().zip(other.spoken) {
             mine.merge(theirs);

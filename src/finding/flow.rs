@@ -155,10 +155,10 @@ impl Named {
         let (Some((first, _)), Some((last, _))) = (self.0.first(), self.0.last()) else { return Vec::new() };
         let mut reasons = BTreeSet::new();
         // Most frames lie behind those that are named: reasons name the first ones.
-        for frame in frames.filter(|frame| first <= frame && frame <= last) {
+        frames.filter(|frame| first <= frame && frame <= last).for_each(|frame| {
             let from = self.0.partition_point(|(named, _)| *named < frame);
             reasons.extend(self.0[from..].iter().take_while(|(named, _)| *named == frame).map(|(_, by)| *by));
-        }
+        });
         reasons.into_iter().collect()
     }
 }

@@ -73,18 +73,21 @@ impl<V: Default + Merge, const N: usize> Sample<V, N> {
         if self.settled == self.log.len() {
             return;
         }
-        self.log.sort_unstable_by_key(|(rank, _)| *rank);
-        let mut last = 0;
-        for next in 1..self.log.len() {
-            if self.log[last].0 == self.log[next].0 {
-                let value = std::mem::take(&mut self.log[next].1);
-                self.log[last].1.merge(value);
-            } else {
-                last += 1;
-                self.log.swap(last, next);
+        // Ranks are sorted with their places, and every value moves once.
+        let ranks = self.log.iter().zip(0u64..).map(|((rank, _), place)| u64::from(*rank) << 32 | place);
+        let mut order: Vec<u64> = ranks.collect();
+        order.sort_unstable();
+        let mut log: Vec<(u32, V)> = Vec::with_capacity(order.len());
+        for packed in order {
+            #[allow(clippy::cast_possible_truncation)] // the two halves
+            let (rank, place) = ((packed >> 32) as u32, packed as u32 as usize);
+            let value = std::mem::take(&mut self.log[place].1);
+            match log.last_mut() {
+                Some((last, known)) if *last == rank => known.merge(value),
+                _ => log.push((rank, value)),
             }
         }
-        self.log.truncate(last + 1);
+        self.log = log;
         if let Some((cut, _)) = self.log.get(N) {
             self.cut = earliest(self.cut, Some(*cut));
             self.log.truncate(N);

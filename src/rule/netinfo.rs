@@ -127,9 +127,8 @@ fn transfers<'a>(flows: &'a [Conversation<'a>]) -> Vec<Request<'a>> {
 
 /// Whether what is called NetInfo answers as such: not where every answer says that the program, or its version, is not there.
 fn is_served(flows: &[Conversation]) -> bool {
-    let outcomes: Vec<Outcome> = reads::of_program(flows, NETINFO)
-        .filter_map(|made| made.reply.map(|reply| reply.outcome))
-        .collect();
+    let outcomes: Vec<Outcome> =
+        reads::of_program(flows, NETINFO).filter_map(|made| made.reply.map(|reply| reply.outcome)).collect();
     let is_absent = |outcome: &Outcome| matches!(outcome, Outcome::ProgramUnavailable | Outcome::ProgramMismatch);
     outcomes.is_empty() || !outcomes.iter().all(is_absent)
 }

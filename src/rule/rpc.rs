@@ -61,10 +61,7 @@ pub struct Sum {
     pub procedures: BTreeMap<Named, (u64, Option<Stamp>)>,
     pub outcomes: BTreeMap<Outcome, u64>,
     /// Calls that were answered, by program and version, among those kept.
-    pub answered: BTreeMap<(u32, u32), u64>,
-    /// Of those, the ones answered “program unavailable” and “version mismatch”.
-    absent: BTreeMap<(u32, u32), u64>,
-    other_version: BTreeMap<(u32, u32), u64>,
+    pub answered: BTreeMap<(u32, u32), Answered>,
     /// Minor versions of `NFSv4` that were answered, and whether otherwise than by “not this one”.
     minors: BTreeMap<u8, bool>,
     /// Calls that are kept.
@@ -72,6 +69,23 @@ pub struct Sum {
     pair_frames: Firsts,
     call_frames: Firsts,
     reply_frames: Firsts,
+}
+
+/// How often the calls of a program and version were answered, among those kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answered {
+    pub times: u64,
+    /// Of those, “program unavailable” and “version mismatch”.
+    absent: u64,
+    other_version: u64,
+}
+
+impl Answered {
+    fn add(&mut self, other: Answered) {
+        self.times += other.times;
+        self.absent += other.absent;
+        self.other_version += other.other_version;
+    }
 }
 
 /// What was called towards the server and replied from it. Calls that go the other way (callbacks) do not count.
@@ -89,6 +103,8 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
         let mut repeated: BTreeMap<Named, u64> = BTreeMap::new();
         let mut repeated_outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
         let (mut calls, mut replies) = (Kept::default(), Kept::default());
+        // One call mostly asks for the same program as the one before.
+        let mut recent = ((0, 0), Answered::default());
         for (xid, call, reply) in asked.calls.join(&answered.replies) {
             if let Some(call) = call {
                 sum.whole += u64::from(call.whole);
@@ -119,12 +135,13 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
                 (Some(call), Some(reply)) => {
                     sum.paired += if call.mixed { u64::from(call.times.min(reply.times)) } else { 1 };
                     let asked = (call.named.program, call.named.version);
-                    *sum.answered.entry(asked).or_default() += 1;
-                    match reply.outcome {
-                        Outcome::ProgramUnavailable => *sum.absent.entry(asked).or_default() += 1,
-                        Outcome::ProgramMismatch => *sum.other_version.entry(asked).or_default() += 1,
-                        _ => {}
+                    if recent.0 != asked {
+                        sum.add_answered(recent);
+                        recent = (asked, Answered::default());
                     }
+                    recent.1.times += 1;
+                    recent.1.absent += u64::from(reply.outcome == Outcome::ProgramUnavailable);
+                    recent.1.other_version += u64::from(reply.outcome == Outcome::ProgramMismatch);
                     if let Some(minor) = call.named.minor.filter(|_| call.named.program == NFS) {
                         *sum.minors.entry(minor).or_default() |= reply.status != Some(MINOR_VERSION_MISMATCH);
                     }
@@ -134,6 +151,7 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
                 (None, _) => sum.unasked += u64::from(asked.calls.covers(xid)),
             }
         }
+        sum.add_answered(recent);
         sum.calls += calls.distinct_of(asked.call_messages);
         sum.retransmitted += asked.call_messages - calls.distinct_of(asked.call_messages);
         sum.replies += replies.distinct_of(answered.reply_messages);
@@ -386,6 +404,12 @@ enum Standing {
 }
 
 impl Sum {
+    fn add_answered(&mut self, (asked, answered): ((u32, u32), Answered)) {
+        if answered.times > 0 {
+            self.answered.entry(asked).or_default().add(answered);
+        }
+    }
+
     /// Whether no other program than this one is served, as far as answers say.
     #[must_use]
     pub fn serves_only(&self, program: u32) -> bool {
@@ -394,10 +418,9 @@ impl Sum {
     }
 
     fn standing(&self, asked: (u32, u32)) -> Standing {
-        let of = |counts: &BTreeMap<(u32, u32), u64>| counts.get(&asked).copied().unwrap_or(0);
-        let (answered, absent, other_version) = (of(&self.answered), of(&self.absent), of(&self.other_version));
+        let Answered { times, absent, other_version } = self.answered.get(&asked).copied().unwrap_or_default();
         match absent + other_version {
-            refused if refused < answered || refused == 0 => Standing::Served,
+            refused if refused < times || refused == 0 => Standing::Served,
             _ if other_version > 0 => Standing::OtherVersion,
             _ => Standing::Absent,
         }

@@ -145,7 +145,12 @@ impl<'scope> Shards<'scope> {
         let threads: Vec<_> = self.helpers.into_iter().map(|Helper { thread, .. }| thread).collect();
         self.table.settle();
         for thread in threads {
-            self.table.merge(thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));
+            let other = thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+            // The smaller one moves.
+            let (mut table, smaller) =
+                if other.flow_count() > self.table.flow_count() { (other, self.table) } else { (self.table, other) };
+            table.merge(smaller);
+            self.table = table;
         }
         self.table.settle();
         self.table
