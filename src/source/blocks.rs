@@ -242,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_somebody_holds_is_not_read_into() {
+        let bytes: Vec<u8> = (0..5_000_000u32).map(|n| (n / 1000 % 251) as u8).collect();
+        for read_ahead in [false, true] {
+            let mut blocks = Blocks::new(Box::new(io::Cursor::new(bytes.clone())), read_ahead);
+            let mut held = Vec::new();
+            while blocks.want(10_000).expect("no error") {
+                let head = &blocks.bytes()[..10_000];
+                held.push((Arc::clone(blocks.block()), blocks.block().place_of(head)));
+                blocks.consume(10_000);
+            }
+            let seen: Vec<u8> = held.iter().flat_map(|(block, place)| block.at(place.clone())).copied().collect();
+            assert!(seen == bytes, "{read_ahead}");
+        }
+    }
+
+    #[test]
     fn a_skip_says_what_was_missing() {
         let mut blocks = Blocks::new(Box::new(io::Cursor::new(vec![7; 1000])), false);
         assert_eq!(blocks.skip(990).expect("no error"), 0);
