@@ -77,7 +77,7 @@ impl Flow {
         self.halves.iter_mut().for_each(Half::settle);
     }
 
-    /// Whether either side calls this RPC program.
+    /// Whether either side calls this RPC program, or may, as [`RemoteCalls::calls_program`] says.
     #[must_use]
     pub fn calls_program(&self, program: u32) -> bool {
         self.halves.iter().filter_map(|half| half.remote_calls.as_deref()).any(|calls| calls.calls_program(program))

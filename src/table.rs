@@ -310,7 +310,8 @@ impl FlowTable {
         }
     }
 
-    /// An empty table that knows what portmappers have said: for the next window of a capture that goes on.
+    /// An empty table that knows what portmappers have said, as far as this one is settled: for the next window of a capture
+    /// that goes on.
     #[must_use]
     pub fn next_window(&self) -> Self {
         let mut next = FlowTable { fast_lane: self.fast_lane, ..FlowTable::new(self.scope, self.max_flows) };

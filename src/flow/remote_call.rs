@@ -258,7 +258,8 @@ impl RemoteCalls {
         }
         // Counted once: under its full name instead of the one with the procedure cut off.
         whole.call_messages = 0;
-        if known.1.procedure == named.procedure {
+        let asked = |named: &Named| (named.program, named.version, named.procedure);
+        if asked(&known.1) == asked(&named) {
             whole.procedures = Few::default();
         }
         whole.calls = Sample::default();
