@@ -160,9 +160,16 @@ impl Half {
         }
     }
 
-    /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it; what is to be counted of them
-    /// goes to `later`.
-    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>, calls: &[rpc::Found<'_>], later: impl FnMut(Counted)) {
+    /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it, and `whole` whether it holds
+    /// them whole and nothing else; what is to be counted of them goes to `later`.
+    pub fn observe(
+        &mut self,
+        stamp: Stamp,
+        packet: &Packet<'_>,
+        calls: &[rpc::Found<'_>],
+        whole: bool,
+        later: impl FnMut(Counted),
+    ) {
         if packet.payload_len == 0 {
             return;
         }
@@ -172,7 +179,6 @@ impl Half {
         if packet.payload.is_empty() {
             return;
         }
-        let whole = is_whole(packet, calls);
         self.broken += u64::from(!whole);
         if !(whole && calls.iter().all(|found| is_plain_call(&found.message.body))) {
             self.opening.observe(stamp, packet);

@@ -271,6 +271,7 @@ impl FlowTable {
             (_, true) => Tier::RemoteCall,
         };
         self.tier_packets[tier as usize] += 1;
+        let whole = packet.payload_len > 0 && flow::is_whole(packet, &calls);
         let (key, sender) = FlowKey::of(packet);
         match tier.spoken() {
             None => {
@@ -291,11 +292,11 @@ impl FlowTable {
                     #[allow(clippy::cast_possible_truncation)] // three tiers, two senders, and no billions of flows
                     let direction = Direction { tier: place as u8, sender: sender as u8, place: at as u32 };
                     let waiting = &mut self.waiting;
-                    half.observe(frame.stamp(), packet, &calls, |counted| waiting.push(direction, counted));
+                    half.observe(frame.stamp(), packet, &calls, whole, |counted| waiting.push(direction, counted));
                 }
             }
         }
-        if is_crumb(packet, &calls)
+        if is_crumb(packet, whole)
             && !context
             && let Some(crumbs) = self.crumbs.entry(key)
         {
@@ -310,10 +311,10 @@ impl FlowTable {
         }
     }
 
-    /// An empty table that knows what portmappers have said, as far as this one is settled: for the next window of a capture
-    /// that goes on.
+    /// An empty table that knows what portmappers have said: for the next window of a capture that goes on.
     #[must_use]
-    pub fn next_window(&self) -> Self {
+    pub fn next_window(&mut self) -> Self {
+        self.waiting.count(&mut self.spoken);
         let mut next = FlowTable { fast_lane: self.fast_lane, ..FlowTable::new(self.scope, self.max_flows) };
         if let Some(place) = Tier::Context.spoken() {
             next.spoken[place].clone_from(&self.spoken[place]);
@@ -342,8 +343,9 @@ impl FlowTable {
         self.crumbs.get(key)
     }
 
-    /// The conversations of one tier, with what was said under it; in no order that means anything.
+    /// The conversations of one tier of a settled table, with what was said under it; in no order that means anything.
     pub fn tier(&self, tier: Tier) -> impl Iterator<Item = (&FlowKey, &Flow)> + '_ {
+        debug_assert!(self.waiting.is_empty(), "a table is read before it is settled");
         tier.spoken().into_iter().flat_map(|place| self.spoken[place].iter())
     }
 
@@ -401,8 +403,6 @@ impl Merge for FlowTable {
 }
 
 /// Whether a packet is a small segment that says nothing by itself: no whole RPC records.
-fn is_crumb(packet: &Packet<'_>, calls: &[Found<'_>]) -> bool {
-    packet.transport == Transport::Tcp
-        && (1..=MAX_CRUMB).contains(&packet.payload.len())
-        && !flow::is_whole(packet, calls)
+fn is_crumb(packet: &Packet<'_>, whole: bool) -> bool {
+    packet.transport == Transport::Tcp && (1..=MAX_CRUMB).contains(&packet.payload.len()) && !whole
 }

@@ -277,10 +277,13 @@ fn the_next_window_knows_and_does_not_repeat() {
     let mut table = FlowTable::new(registry.scope(false), 100);
     take(&mut table, 1, &forge::udp_frame((1, 1005), (2, 111), &asked));
     take(&mut table, 2, &forge::udp_frame((2, 111), (1, 1005), &answered));
+    let mut early = table.clone().next_window();
     table.settle();
     let first = report(&table, Vec::new(), &registry);
     assert_eq!(first.findings.len(), 1, "the client on a reserved port");
     let mut next = table.next_window();
+    early.settle();
+    assert_eq!(early, next, "what was not settled is known as well");
     take(&mut next, 9, &forge::tcp_frame((1, 40_000), (2, 817), 1, SYN, &[]));
     take(&mut next, 10, &forge::tcp_frame((2, 817), (1, 40_000), 1, SYN | ACK, &[]));
     next.settle();

@@ -40,7 +40,7 @@ struct Noted {
 }
 
 impl Share {
-    /// Gives the frames to a table, and what they lay in back.
+    /// Gives the frames to a table, and the emptied list back.
     fn pour_into(mut self, table: &mut FlowTable) -> Vec<Noted> {
         for Noted { time, at, bytes, wire_len, link, ports } in self.frames.drain(..) {
             let bytes = self.block.at(bytes.start as usize..bytes.end as usize);

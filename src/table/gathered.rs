@@ -55,8 +55,9 @@ impl FlowTable {
             .map(|((key, sender), identification, fragments)| (key, sender, identification, fragments))
     }
 
-    /// Every conversation, the features of its tiers merged; in no order that means anything.
+    /// Every conversation of a settled table, the features of its tiers merged; in no order that means anything.
     pub fn conversations(&self) -> impl Iterator<Item = Gathered<'_>> + '_ {
+        debug_assert!(self.waiting.is_empty(), "a table is read before it is settled");
         let mut fragments: HashMap<FlowKey, Vec<(usize, u32, &Fragments)>> = HashMap::new();
         for (key, sender, identification, later) in self.owned_fragments() {
             fragments.entry(key).or_default().push((sender, identification, later));
@@ -89,9 +90,10 @@ impl FlowTable {
         })
     }
 
-    /// One conversation that said something, the features of its tiers merged.
+    /// One conversation of a settled table that said something, the features of its tiers merged.
     #[must_use]
     pub fn flow(&self, key: &FlowKey) -> Option<Flow> {
+        debug_assert!(self.waiting.is_empty(), "a table is read before it is settled");
         let mut parts = self.spoken.iter().filter_map(|tier| tier.get(key));
         let mut flow = parts.next()?.clone();
         parts.for_each(|more| flow.merge(more.clone()));

@@ -26,6 +26,10 @@ impl Waiting {
         self.0.push((direction, counted));
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     #[inline]
     pub fn is_full(&self) -> bool {
         self.0.len() >= MAX_WAITING
