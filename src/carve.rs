@@ -196,7 +196,7 @@ pub fn carve<W: Write>(
                 return;
             }
             let Ok(packet) = packet::decode(frame) else { return };
-            let Some(key) = packet.fragment else { return };
+            let Some(key) = packet.fragment_key() else { return };
             let found = wanted.of(&packet);
             if found.is_empty() {
                 return;

@@ -68,8 +68,8 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// The payload's length on the wire, in this frame.
     pub payload_len: u32,
-    /// The first of several IP fragments, and which datagram it is of.
-    pub fragment: Option<FragmentKey>,
+    /// The first of several IP fragments, and the identification of its datagram.
+    pub fragment: Option<u32>,
 }
 
 /// What the fragments of one datagram have in common (RFC 791, section 3.2; RFC 8200, section 4.5).
@@ -86,6 +86,19 @@ impl Packet<'_> {
     #[must_use]
     pub fn ports(&self) -> Ports {
         Ports { transport: self.transport, source: self.source.port, destination: self.destination.port }
+    }
+
+    /// What the later fragments have in common with this one, if it is one.
+    #[must_use]
+    pub fn fragment_key(&self) -> Option<FragmentKey> {
+        let (source, destination) = (self.source.address, self.destination.address);
+        self.fragment.map(|identification| FragmentKey {
+            source,
+            destination,
+            protocol: self.transport.protocol(),
+            identification,
+            tunnel: self.tunnel,
+        })
     }
 }
 
@@ -195,11 +208,9 @@ fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'
     let source = slice.source_addr();
     let destination = slice.destination_addr();
     let fragmented = slice.is_fragmenting_payload();
-    let fragment = fragmented.then(|| {
-        let (identification, offset) = fragment(&slice);
-        (FragmentKey { source, destination, protocol, identification, tunnel }, offset)
-    });
-    if let Some((key, 1..)) = fragment {
+    let fragment = fragmented.then(|| fragment(&slice));
+    if let Some((identification, 1..)) = fragment {
+        let key = FragmentKey { source, destination, protocol, identification, tunnel };
         return Err(Refused::Later(key, u32::try_from(carried_len).unwrap_or(u32::MAX)));
     }
     let payload = carried.payload;
@@ -229,7 +240,7 @@ fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'
         tcp,
         payload: data,
         payload_len: u32::try_from(data_len).unwrap_or(u32::MAX),
-        fragment: fragment.map(|(key, _)| key),
+        fragment: fragment.map(|(identification, _)| identification),
     })
 }
 

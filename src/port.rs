@@ -111,6 +111,9 @@ const PORTMAPPER: u16 = 111;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
     targets: [PortSet; 2],
+    /// Context ports that are no targets.
+    context: [PortSet; 2],
+    /// Both.
     watched: [PortSet; 2],
 }
 
@@ -118,10 +121,13 @@ impl Scope {
     /// `tcp` and `udp` are the ports whose services are reported; the context ports are read as well.
     #[must_use]
     pub fn new(tcp: PortSet, udp: PortSet) -> Self {
-        let context =
-            |of| CONTEXT_PORTS.into_iter().filter(|(transport, _)| *transport == of).map(|(_, port)| port).collect();
-        let watched = [tcp.union(&context(Transport::Tcp)), udp.union(&context(Transport::Udp))];
-        Scope { targets: [tcp, udp], watched }
+        let context = |of, targets: &PortSet| -> PortSet {
+            let ports = CONTEXT_PORTS.into_iter().filter(|(transport, _)| *transport == of).map(|(_, port)| port);
+            ports.filter(|port| !targets.contains(*port)).collect()
+        };
+        let context = [context(Transport::Tcp, &tcp), context(Transport::Udp, &udp)];
+        let watched = [tcp.union(&context[0]), udp.union(&context[1])];
+        Scope { targets: [tcp, udp], context, watched }
     }
 
     /// Whether a packet between these ports is to be looked at.
@@ -136,8 +142,8 @@ impl Scope {
     #[inline]
     #[must_use]
     pub fn is_context(&self, ports: Ports) -> bool {
-        let context = |port| CONTEXT_PORTS.contains(&(ports.transport, port)) && !self.is_target(ports.transport, port);
-        context(ports.source) || context(ports.destination)
+        let set = &self.context[ports.transport as usize];
+        set.contains(ports.source) || set.contains(ports.destination)
     }
 
     /// Whether these ports are a portmapper's: every answer of it counts.

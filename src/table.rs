@@ -261,7 +261,10 @@ impl FlowTable {
             Payload { transport: packet.transport, bytes: packet.payload, wire_len: packet.payload_len as usize };
         let joined = Joined::of(&payload);
         let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
-        let calls: SmallVec<[Found<'_>; 2]> = rpc::found(&payload).take(MAX_MESSAGES).collect();
+        let mut calls: SmallVec<[Found<'_>; 2]> = SmallVec::new();
+        for found in rpc::found(&payload).take(MAX_MESSAGES) {
+            calls.push(found);
+        }
         let certain = calls.iter().any(|found| !found.message.inside);
         let context = self.scope.is_context(packet.ports());
         let tier = match (packet.payload_len, certain) {
@@ -304,7 +307,7 @@ impl FlowTable {
             opening.resize(Size::Crumbs);
             opening.observe(frame.stamp(), packet);
         }
-        if let Some(fragment) = packet.fragment
+        if let Some(fragment) = packet.fragment_key()
             && let Some(fragments) = self.fragments.entry(fragment)
         {
             fragments.claim(key, sender);

@@ -38,7 +38,7 @@ pub(super) struct Records<'a> {
     /// Whether a record was found elsewhere than where one should begin.
     astray: bool,
     /// Where the words of calls and of replies stand, once they are looked for.
-    places: Option<[Places<'a>; 2]>,
+    places: Option<Box<[Places<'a>; 2]>>,
     tries: usize,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Records<'a> {
     fn place(&mut self, from: usize) -> Option<usize> {
         let bytes = self.bytes;
         let places =
-            self.places.get_or_insert_with(|| [Places::new(&CALL_WORDS, bytes), Places::new(&REPLY_WORDS, bytes)]);
+            self.places.get_or_insert_with(|| Box::new([Places::new(&CALL_WORDS, bytes), Places::new(&REPLY_WORDS, bytes)]));
         let [calls, replies] = places.each_mut().map(|places| places.from(from + BEFORE_WORDS));
         crate::merge::earliest(calls, replies)
     }
