@@ -8,15 +8,15 @@ use crate::merge::Merge;
 use crate::port::Scope;
 use crate::report::Input;
 use crate::source::capture_file::Record;
-use crate::source::{self, BytesRead, Options};
+use crate::source::{self, BytesRead, Options, ReadAhead};
 use crate::table::FlowTable;
 use crate::words::count;
 use shards::Shards;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Threads that one capture is dealt over, at most: the one that reads cannot feed more.
@@ -110,11 +110,10 @@ impl Scan {
     #[must_use]
     pub fn run(&self, found: Found) -> Scanned {
         if let ([path], true) = (&found.files[..], self.threads > 1 && self.fast_lane) {
-            let options = Options { input: 0, read_ahead: true, bytes_read: BytesRead::clone(&self.bytes_read) };
-            return self.spread(path, &options, found.errors);
+            return self.spread(path, found.errors);
         }
         let workers = self.threads.clamp(1, found.files.len().max(1));
-        let read_ahead = self.threads > 1 && workers == 1;
+        let read_ahead = if self.threads > 1 && workers == 1 { ReadAhead::Always } else { ReadAhead::Never };
         let next = AtomicUsize::new(0);
         let results = Mutex::new(Vec::new());
         let work = || {
@@ -123,7 +122,8 @@ impl Scan {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(path) = found.files.get(index) else { break };
                 let input = u32::try_from(index).unwrap_or(u32::MAX);
-                let options = Options { input, read_ahead, bytes_read: BytesRead::clone(&self.bytes_read) };
+                let options =
+                    Options { input, read_ahead: read_ahead.clone(), bytes_read: BytesRead::clone(&self.bytes_read) };
                 let outcome = read(path, &options, &mut table);
                 results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, outcome));
             }
@@ -159,10 +159,15 @@ impl Scan {
     }
 
     /// Reads one capture, its conversations dealt over all threads.
-    fn spread(&self, path: &Path, options: &Options, mut errors: Vec<Error>) -> Scanned {
+    fn spread(&self, path: &Path, mut errors: Vec<Error>) -> Scanned {
+        let helpers = self.threads.min(MAX_SHARDS) - 1;
+        let left_to_helpers = Arc::new(AtomicU64::new(0));
+        // Where there are more, the thread that reads is the one that is waited for.
+        let read_ahead = if helpers == 1 { ReadAhead::Spare(Arc::clone(&left_to_helpers)) } else { ReadAhead::Always };
+        let options = Options { input: 0, read_ahead, bytes_read: BytesRead::clone(&self.bytes_read) };
         let (table, outcome) = thread::scope(|threads| {
-            let mut shards = Shards::start(threads, self.threads.min(MAX_SHARDS) - 1, || self.table());
-            let outcome = source::open(path, options).map(|capture| capture.read(|record| shards.take(record)));
+            let mut shards = Shards::start(threads, helpers, left_to_helpers, || self.table());
+            let outcome = source::open(path, &options).map(|capture| capture.read(|record| shards.take(record)));
             (shards.finish(), outcome)
         });
         let input = outcome.unwrap_or_else(|error| {

@@ -33,9 +33,20 @@ pub type BytesRead = Arc<AtomicU64>;
 pub struct Options {
     /// The place of the input in the report's list.
     pub input: u32,
-    /// Read and unzip on a second thread.
-    pub read_ahead: bool,
+    pub read_ahead: ReadAhead,
     pub bytes_read: BytesRead,
+}
+
+/// When a source reads and unzips on a thread of its own.
+#[derive(Clone, Debug, Default)]
+pub enum ReadAhead {
+    #[default]
+    Never,
+    Always,
+    /// Once it shows that the threads that frames are left to have little to do; this counts the bytes of those. A thread
+    /// more than there are processors, that only copies, would take its time from them, and what one processor copied
+    /// another would have to fetch. What is to be unzipped is always read ahead.
+    Spare(Arc<AtomicU64>),
 }
 
 /// Opens a capture: a file, or standard input for `-`.
@@ -77,7 +88,13 @@ pub fn from_reader(reader: Box<dyn Read + Send>, name: String, options: &Options
             continue;
         }
         let Some(kind) = capture_file::recognise(&magic) else { break };
+        let is_zipped = !format.is_empty();
         let format = format!("{}{format}", kind.name());
+        let read_ahead = match options.read_ahead.clone() {
+            ReadAhead::Spare(_) if is_zipped => ReadAhead::Always,
+            read_ahead => read_ahead,
+        };
+        let options = Options { read_ahead, ..options.clone() };
         return CaptureFile::new(reader, name, format, kind, own_bytes, options);
     }
     let (magic, _) = peek(reader).map_err(|source| Error::Read { name: name.clone(), source })?;

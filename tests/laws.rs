@@ -13,7 +13,9 @@ use gapwatch::output::json;
 use gapwatch::packet;
 use gapwatch::registry::Registry;
 use gapwatch::report::report;
+use gapwatch::scan::{self, Scan};
 use gapwatch::signature::{self, Payload};
+use gapwatch::source::BytesRead;
 use gapwatch::table::FlowTable;
 use proptest::prelude::*;
 
@@ -268,6 +270,34 @@ fn signatures_accept_their_hits_and_refuse_their_misses() {
                 "{} takes {bytes:02x?}",
                 signature.id
             );
+        }
+    }
+}
+
+/// Law 2 on one large capture: how it is dealt over threads does not show, whether those that do not read have much to do,
+/// and the blocks are read in between, or little, and after a few megabytes they are read ahead.
+#[test]
+fn a_large_capture_is_the_same_on_any_number_of_threads() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    for (about, every) in [("all in scope", 1), ("few in scope", 1000)] {
+        let frames: Vec<forge::Forged> = (0..10_000u32)
+            .map(|n| {
+                let (client, port) = ((n % 200) as u8, if n % every == 0 { 817 } else { 443 });
+                let message = forge::record(&[&forge::rpc_call(n, 100_004, 2, n % 9)[..], &[0; 700]].concat());
+                let frame = forge::tcp_frame((client, 40_000), (201, port), n * 744, PSH | ACK, &message);
+                forge::at(1_000_000_000 + u64::from(n), frame)
+            })
+            .collect();
+        std::fs::write(file.path(), forge::pcap(1, false, true, &frames)).expect("written");
+        let read = |threads| {
+            let scope = Registry::built_in().scope(false);
+            let scan = Scan { scope, max_flows: 1000, threads, fast_lane: true, bytes_read: BytesRead::default() };
+            scan.run(scan::find(&[file.path().to_owned()])).table
+        };
+        let one = read(1);
+        assert_eq!(one.totals.observed, 10_000 / u64::from(every), "{about}");
+        for threads in [2, 3, 8] {
+            assert!(read(threads) == one, "{about}, {threads} threads");
         }
     }
 }

@@ -8,15 +8,15 @@ use forge::{Forged, Pcapng, at};
 use gapwatch::report::{Input, Status};
 use gapwatch::skip::Skip;
 use gapwatch::source::capture_file::Record;
-use gapwatch::source::{self, Options};
+use gapwatch::source::{self, Options, ReadAhead};
 use proptest::prelude::*;
 use std::io::{Cursor, Write};
 
 /// A frame as a reader gave it: time, link type, length on the wire, bytes; or why there was none.
 type Read = Result<(u64, u32, u32, Vec<u8>), Skip>;
 
-fn read(file: &[u8], read_ahead: bool) -> (Vec<Read>, Input) {
-    let options = Options { read_ahead, ..Options::default() };
+fn read(file: &[u8], read_ahead: &ReadAhead) -> (Vec<Read>, Input) {
+    let options = Options { read_ahead: read_ahead.clone(), ..Options::default() };
     let capture =
         source::from_reader(Box::new(Cursor::new(file.to_vec())), "test".to_owned(), &options).expect("a capture");
     let mut frames = Vec::new();
@@ -66,8 +66,8 @@ fn pcap_of_every_byte_order_and_clock() {
     let frames = sample();
     for (big_endian, nanoseconds) in [(false, false), (true, false), (false, true), (true, true)] {
         let file = forge::pcap(1, big_endian, nanoseconds, &frames);
-        for read_ahead in [false, true] {
-            let (read, input) = read(&file, read_ahead);
+        for read_ahead in [ReadAhead::Never, ReadAhead::Always] {
+            let (read, input) = read(&file, &read_ahead);
             assert!(read == expected(&frames, 1), "big endian {big_endian}, nanoseconds {nanoseconds}");
             assert_eq!((input.status, input.format.as_str()), (Status::Complete, "pcap"));
         }
@@ -103,7 +103,7 @@ fn pcapng_with_sections_interfaces_clocks_and_blocks_nobody_knows() {
             Err(Skip::NotAPacket),
         ]);
     }
-    let (read, input) = read(&file, false);
+    let (read, input) = read(&file, &ReadAhead::Never);
     assert_eq!(read, wanted);
     assert_eq!(input.status, Status::Complete);
     assert_eq!(input.notes.get("frames without a time"), Some(&2));
@@ -121,8 +121,8 @@ fn compressed_captures_of_several_members() {
         ("pcap, zstd, gzip", gzip(&zstd(&file))),
     ];
     for (format, zipped) in cases {
-        for read_ahead in [false, true] {
-            let (read, input) = read(&zipped, read_ahead);
+        for read_ahead in [ReadAhead::Never, ReadAhead::Always] {
+            let (read, input) = read(&zipped, &read_ahead);
             assert!(read == expected(&frames, 1), "{format}");
             assert_eq!(
                 (input.status, input.bytes),
@@ -136,7 +136,7 @@ fn compressed_captures_of_several_members() {
     }
     // Cut in the middle: everything before it is given.
     let zipped = gzip(&file);
-    let (read, input) = read(&zipped[..zipped.len() / 2], true);
+    let (read, input) = read(&zipped[..zipped.len() / 2], &ReadAhead::Always);
     assert!(read.len() > 100 && read == expected(&frames, 1)[..read.len()]);
     assert_eq!(input.status, Status::Truncated, "{:?}", input.problem);
 }
@@ -153,7 +153,7 @@ fn a_cut_file_gives_everything_before_the_cut() {
         })
         .collect();
     for cut in 24..file.len() {
-        let (read, input) = read(&file[..cut], false);
+        let (read, input) = read(&file[..cut], &ReadAhead::Never);
         let whole = complete.iter().take_while(|end| **end <= cut).count();
         assert_eq!(read.len(), whole, "cut at {cut}");
         let clean = cut == 24 || complete.contains(&cut);
@@ -171,7 +171,7 @@ fn nonsense_lengths_are_corrupt_and_cost_nothing() {
     let mut file = forge::pcap(1, false, false, frames);
     file.extend([0; 8]);
     file.extend([0xff, 0xff, 0xff, 0x7f, 1, 0, 0, 0]);
-    let (read_frames, input) = read(&file, true);
+    let (read_frames, input) = read(&file, &ReadAhead::Always);
     assert_eq!((read_frames.len(), input.status), (3, Status::Corrupt));
     assert!(input.problem.is_some_and(|problem| problem.contains("packet 4")));
 
@@ -185,7 +185,7 @@ fn nonsense_lengths_are_corrupt_and_cost_nothing() {
     let cases =
         [(huge, Status::Corrupt), (odd, Status::Corrupt), (unknown, Status::Truncated), (caplen, Status::Corrupt)];
     for (tail, status) in cases {
-        let (read, input) = read(&[&head[..], &tail].concat(), false);
+        let (read, input) = read(&[&head[..], &tail].concat(), &ReadAhead::Never);
         assert_eq!((read.len(), input.status), (1, status), "{:?}", input.problem);
     }
 }
@@ -198,7 +198,7 @@ fn files_joined_by_cat_are_read_on() {
         forge::pcap(101, true, true, frames),
         forge::pcap(1, false, true, frames),
     ];
-    let (read, input) = read(&files.concat(), false);
+    let (read, input) = read(&files.concat(), &ReadAhead::Never);
     let wanted = [expected(frames, 1), expected(frames, 101), expected(frames, 1)].concat();
     assert!(read == wanted, "{:?}", input.problem);
     let joined = input.notes.iter().find(|(note, _)| note.contains("joined")).map(|(_, times)| *times);
@@ -209,7 +209,7 @@ fn files_joined_by_cat_are_read_on() {
 fn odd_records_are_read_and_counted() {
     let mut frames = vec![at(5_000_000_000, vec![1; 60]), at(4_000_000_000, vec![2; 60]), at(6_000_000_000, vec![])];
     frames[0].wire_len = 10;
-    let (read, input) = read(&forge::pcap(1, false, true, &frames), false);
+    let (read, input) = read(&forge::pcap(1, false, true, &frames), &ReadAhead::Never);
     assert_eq!(read.len(), 3);
     assert_eq!(read[0].as_ref().map(|frame| frame.2), Ok(60), "a frame is not shorter than what was captured of it");
     assert_eq!(input.notes.len(), 2, "{:?}", input.notes);
@@ -295,7 +295,7 @@ fn libpcap_reads_the_same_frames() {
                 Err(error) => panic!("file {index}: {error}"),
             }
         }
-        let (read, _) = read(file, true);
+        let (read, _) = read(file, &ReadAhead::Always);
         assert!(read == wanted, "file {index} is read otherwise than by libpcap");
     }
 }

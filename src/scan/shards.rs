@@ -11,6 +11,7 @@ use crate::source::capture_file::Record;
 use crate::table::FlowTable;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Scope as ThreadScope, ScopedJoinHandle};
 
@@ -19,14 +20,16 @@ const WAITING: usize = 16;
 /// Flows up to which the reading thread helps out: each that two threads have seen is merged at the end.
 const FEW_FLOWS: usize = 256;
 /// Parts that conversations are dealt into; the reading thread keeps fewer than the others, because it reads as well.
-const PARTS: u64 = 64;
+const PARTS: usize = 64;
 /// Of as many parts as each other thread has, the reading one keeps this many hundredths.
-const OWN_SHARE: u64 = 70;
+const OWN_SHARE: usize = 65;
 
 /// Frames of one block on their way to another thread.
 struct Share {
     block: Arc<Block>,
     frames: Vec<Noted>,
+    /// Their length.
+    bytes: u64,
 }
 
 /// A frame without its bytes, where those lie in their block, and what the fast lane said of it.
@@ -54,6 +57,10 @@ impl Share {
 pub(super) struct Shards<'scope> {
     scope: Scope,
     table: FlowTable,
+    /// Bytes of the frames that the others were given.
+    left_to_helpers: Arc<AtomicU64>,
+    /// Who keeps each part; nobody stands for this thread.
+    dealt: [Option<usize>; PARTS],
     helpers: Vec<Helper<'scope>>,
 }
 
@@ -66,7 +73,12 @@ struct Helper<'scope> {
 
 impl<'scope> Shards<'scope> {
     /// Starts the threads, each with an empty table.
-    pub fn start(threads: &'scope ThreadScope<'scope, '_>, helpers: usize, table: impl Fn() -> FlowTable) -> Self {
+    pub fn start(
+        threads: &'scope ThreadScope<'scope, '_>,
+        helpers: usize,
+        left_to_helpers: Arc<AtomicU64>,
+        table: impl Fn() -> FlowTable,
+    ) -> Self {
         let start = |()| {
             let (full, inbox) = sync_channel::<Share>(WAITING);
             let (outbox, empty) = sync_channel(WAITING * 2);
@@ -81,7 +93,15 @@ impl<'scope> Shards<'scope> {
             Helper { share: None, full, empty, thread }
         };
         let table = table();
-        Shards { scope: *table.scope(), table, helpers: (0..helpers).map(|_| start(())).collect() }
+        let own = PARTS / (helpers + 1) * OWN_SHARE / 100;
+        let dealt = std::array::from_fn(|part| part.checked_sub(own).and_then(|rest| rest.checked_rem(helpers)));
+        Shards {
+            dealt,
+            scope: *table.scope(),
+            table,
+            left_to_helpers,
+            helpers: (0..helpers).map(|_| start(())).collect(),
+        }
     }
 
     #[inline]
@@ -103,11 +123,9 @@ impl<'scope> Shards<'scope> {
     /// Who keeps the conversation between these ports, whichever way the frame goes; `None` for this thread.
     #[inline]
     fn helper_of(&self, ports: Ports) -> Option<usize> {
-        let part = spread(u64::from(ports.source ^ ports.destination)) % PARTS;
-        let threads = self.helpers.len() as u64 + 1;
-        let own = PARTS / threads * OWN_SHARE / 100;
-        let rest = part.checked_sub(own)?;
-        usize::try_from(rest % (threads - 1)).ok()
+        let spread = spread(u64::from(ports.source ^ ports.destination));
+        #[allow(clippy::cast_possible_truncation)] // its lower bits are as good as any
+        self.dealt[spread as usize % PARTS]
     }
 
     #[inline]
@@ -115,10 +133,11 @@ impl<'scope> Shards<'scope> {
         if self.helpers[index].share.as_ref().is_none_or(|share| !Arc::ptr_eq(&share.block, block)) {
             self.send(index);
             let frames = self.helpers[index].empty.try_recv().unwrap_or_default();
-            self.helpers[index].share = Some(Share { block: Arc::clone(block), frames });
+            self.helpers[index].share = Some(Share { block: Arc::clone(block), frames, bytes: 0 });
         }
         let Some(share) = &mut self.helpers[index].share else { return };
         let Frame { time, link, wire_len, bytes, at, interface: _ } = *frame;
+        share.bytes += bytes.len() as u64;
         let place = block.place_of(bytes);
         #[allow(clippy::cast_possible_truncation)] // a block is shorter than a megabyte
         let bytes = place.start as u32..place.end as u32;
@@ -129,6 +148,7 @@ impl<'scope> Shards<'scope> {
     fn send(&mut self, index: usize) {
         let helper = &mut self.helpers[index];
         let Some(share) = helper.share.take() else { return };
+        self.left_to_helpers.fetch_add(share.bytes, Ordering::Relaxed);
         match helper.full.try_send(share) {
             // Few conversations are dealt unevenly; those that this thread keeps a part of are soon merged.
             Err(TrySendError::Full(share)) if self.table.flow_count() < FEW_FLOWS => {

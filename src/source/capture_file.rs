@@ -190,7 +190,7 @@ impl CaptureFile {
         format: String,
         kind: Kind,
         bytes_read: BytesRead,
-        options: &Options,
+        options: Options,
     ) -> Result<Self, Error> {
         let mut tape = Tape {
             blocks: Blocks::new(reader, options.read_ahead),
