@@ -19,6 +19,7 @@ use crate::packet::{Endpoint, Packet};
 use crate::port::Transport;
 use crate::signature::{self, Payload, netinfo, portmap, rpc};
 use crate::tunnel::Tunnel;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// Programs whose calls are read once more when everything is there, with their answers.
@@ -28,7 +29,7 @@ const MAX_SIGHTINGS: usize = 24;
 
 /// The key of a conversation: does not depend on who spoke first or when one began to look. VLAN tags are left out of
 /// it, because mirror ports often tag one direction only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
     pub transport: Transport,
     /// The smaller endpoint first.
@@ -44,6 +45,18 @@ impl FlowKey {
         let (ends, sender) =
             if source <= destination { ([source, destination], 0) } else { ([destination, source], 1) };
         (FlowKey { transport: packet.transport, ends, tunnel: packet.tunnel }, sender)
+    }
+}
+
+/// Without the transport, which tells two apart at most.
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ends[0].hash(state);
+        self.ends[1].hash(state);
+        if let Some(tunnel) = self.tunnel {
+            tunnel.hash(state);
+        }
     }
 }
 
@@ -141,7 +154,9 @@ impl Sighting {
     #[inline]
     pub fn add_times(&mut self, times: u64, stamp: Stamp) {
         self.count += times;
-        self.first = Some(self.first.map_or(stamp, |first| first.min(stamp)));
+        if self.first.is_none_or(|first| stamp < first) {
+            self.first = Some(stamp);
+        }
     }
 }
 
@@ -174,7 +189,9 @@ impl Half {
             return;
         }
         self.missing_bytes += u64::from(packet.payload_len).saturating_sub(packet.payload.len() as u64);
-        self.first_payload = earliest(self.first_payload, Some(stamp));
+        if self.first_payload.is_none_or(|first| stamp < first) {
+            self.first_payload = Some(stamp);
+        }
         self.beats.observe(stamp.time);
         if packet.payload.is_empty() {
             return;

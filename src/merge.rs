@@ -53,6 +53,7 @@ pub fn spread_bytes(bytes: &[u8]) -> u64 {
 }
 
 /// The smaller of two, where `None` is no value at all.
+#[inline]
 #[must_use]
 pub fn earliest<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {

@@ -194,8 +194,9 @@ impl From<Skip> for Refused<'_> {
 
 /// One IP packet; `on_wire` is its length before the capture cut it, padding included.
 fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'_>, Refused<'_>> {
-    let (slice, stop) = LaxIpSlice::from_slice(ip).map_err(|_| cut_or_malformed(ip))?;
-    let (header_len, declared) = match &slice {
+    let parsed = LaxIpSlice::from_slice(ip);
+    let Ok((slice, stop)) = &parsed else { return Err(cut_or_malformed(ip)) };
+    let (header_len, declared) = match slice {
         LaxIpSlice::Ipv4(v4) => (v4.header().slice().len(), usize::from(v4.header().total_len())),
         LaxIpSlice::Ipv6(v6) => (40, 40 + usize::from(v6.header().payload_length())),
     };
@@ -208,7 +209,7 @@ fn network(ip: &[u8], on_wire: usize, tunnel: Option<Tunnel>) -> Result<Packet<'
     let source = slice.source_addr();
     let destination = slice.destination_addr();
     let fragmented = slice.is_fragmenting_payload();
-    let fragment = fragmented.then(|| fragment(&slice));
+    let fragment = fragmented.then(|| fragment(slice));
     if let Some((identification, 1..)) = fragment {
         let key = FragmentKey { source, destination, protocol, identification, tunnel };
         return Err(Refused::Later(key, u32::try_from(carried_len).unwrap_or(u32::MAX)));

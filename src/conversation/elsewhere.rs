@@ -69,7 +69,7 @@ pub fn pair(conversations: &mut [Conversation]) {
             if let Some(detail) = sent.detail.clone() {
                 calls.ask(xid, &sent.call, detail);
             }
-            calls.add_call(xid, sent.call);
+            calls.add_call(xid, &sent.call);
             answered.extend(Some(sent.place).filter(|_| !sent.answered));
         }
         calls.settle();

@@ -122,7 +122,7 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) -> Spacing {
             None => {
                 let calls = calls.to_mut();
                 if let Some(counted) = calls.observe(stamp, &found) {
-                    calls.add(counted);
+                    calls.add(&counted);
                 }
             }
         }
@@ -194,7 +194,7 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
                 if let Some(detail) = strays.detail(xid) {
                     seen.ask(xid, call, detail);
                 }
-                seen.add_call(xid, *call);
+                seen.add_call(xid, call);
                 traffic[side].resynchronised += 1;
             }
         }
@@ -208,7 +208,7 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
             let borne_out = called[1 - side].contains(&xid) || (alone && reply.outcome != Outcome::Cut);
             let echoed = replied[1 - side].contains(&xid);
             if seen.replies.covers(xid) && seen.replies.get(xid).is_none() && borne_out && !echoed {
-                seen.add_reply(xid, *reply);
+                seen.add_reply(xid, reply);
                 traffic[side].resynchronised += 1;
             }
         }

@@ -39,14 +39,22 @@ impl Headers {
         self.payload_packets += u64::from(packet.payload_len > 0);
         self.payload_bytes += u64::from(packet.payload_len);
         self.fragments += u64::from(packet.fragment.is_some());
-        self.first = earliest(self.first, Some(stamp));
-        let is_last = self.last < Some(stamp);
-        self.last = self.last.max(Some(stamp));
+        // Written where they change, and not copied: the next packet need not wait for this one's memory.
+        if self.first.is_none_or(|first| stamp < first) {
+            self.first = Some(stamp);
+        }
+        let is_last = self.last.is_none_or(|last| last < stamp);
+        if is_last {
+            self.last = Some(stamp);
+        }
         let Some(tcp) = packet.tcp else { return };
         if is_last {
             self.last_sequence = tcp.sequence;
         }
         let has = |bits| tcp.flags & bits == bits;
+        if tcp.flags & (flag::SYN | flag::ACK | flag::FIN | flag::RST) == flag::ACK {
+            return; // as most are
+        }
         let (syn, ack, fin, rst) = (has(flag::SYN), has(flag::ACK), has(flag::FIN), has(flag::RST));
         self.syn += u64::from(syn && !ack);
         self.syn_ack += u64::from(syn && ack);

@@ -240,10 +240,10 @@ impl RemoteCalls {
 
     /// Counts a message.
     #[inline]
-    pub fn add(&mut self, counted: Counted) {
+    pub fn add(&mut self, counted: &Counted) {
         match counted {
-            Counted::Call(xid, seen) => self.add_call(xid, seen),
-            Counted::Reply(xid, seen) => self.add_reply(xid, seen),
+            Counted::Call(xid, seen) => self.add_call(*xid, seen),
+            Counted::Reply(xid, seen) => self.add_reply(*xid, seen),
         }
     }
 
@@ -254,7 +254,7 @@ impl RemoteCalls {
         let named = Named::of(&call, found);
         let mut whole = RemoteCalls::default();
         if let Some(counted) = whole.observe(known.0, found) {
-            whole.add(counted);
+            whole.add(&counted);
         }
         // Counted once: under its full name instead of the one with the procedure cut off.
         whole.call_messages = 0;
@@ -294,13 +294,13 @@ impl RemoteCalls {
 
     /// Counts calls with one transaction id.
     #[inline]
-    pub fn add_call(&mut self, xid: u32, seen: CallSeen) {
+    pub fn add_call(&mut self, xid: u32, seen: &CallSeen) {
         let times = u64::from(seen.times);
         self.call_messages += times;
         if let Some(count) = self.procedures.entry(seen.named) {
             count.add_times(times, seen.first);
         }
-        self.calls.push(xid, seen);
+        self.calls.push(xid, *seen);
     }
 
     /// Takes in what calls with one transaction id ask for in detail.
@@ -313,14 +313,14 @@ impl RemoteCalls {
 
     /// Counts replies with one transaction id.
     #[inline]
-    pub fn add_reply(&mut self, xid: u32, seen: ReplySeen) {
+    pub fn add_reply(&mut self, xid: u32, seen: &ReplySeen) {
         let times = u64::from(seen.times);
         self.reply_messages += times;
         self.reply_bytes += u64::from(seen.length) * times;
         if let Some(count) = self.outcomes.entry(seen.outcome) {
             count.add_times(times, seen.first);
         }
-        self.replies.push(xid, seen);
+        self.replies.push(xid, *seen);
     }
 
     /// Whether a program is called, as far as that is counted: beyond the bound it may be.

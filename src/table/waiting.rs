@@ -37,11 +37,13 @@ impl Waiting {
 
     /// Counts all in their conversations, which must be at the places where they were.
     pub fn count<const TIERS: usize>(&mut self, tiers: &mut [Bounded<FlowKey, Flow>; TIERS]) {
-        for (Direction { tier, sender, place }, counted) in self.0.drain(..) {
-            let flow = tiers[tier as usize].at_mut(place as usize);
-            if let Some(calls) = flow.and_then(|flow| flow.halves[sender as usize].remote_calls.as_deref_mut()) {
+        // Read where they lie: a copy made just before would be waited for behind all writes to memory before it.
+        for (Direction { tier, sender, place }, counted) in &self.0 {
+            let flow = tiers[*tier as usize].at_mut(*place as usize);
+            if let Some(calls) = flow.and_then(|flow| flow.halves[*sender as usize].remote_calls.as_deref_mut()) {
                 calls.add(counted);
             }
         }
+        self.0.clear();
     }
 }

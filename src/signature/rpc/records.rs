@@ -2,7 +2,7 @@
 //! Knows marks; what a message is, its parent knows, and records in several fragments are put together before.
 
 use super::{Body, Call, Found, message};
-use memchr::memmem::{FindIter, Finder};
+use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
 /// The largest record that is believed: an NFS write of 1 MiB with its headers is normal, 32 MiB is no RPC.
@@ -37,30 +37,9 @@ pub(super) struct Records<'a> {
     at: Option<usize>,
     /// Whether a record was found elsewhere than where one should begin.
     astray: bool,
-    /// Where the words of calls and of replies stand, once they are looked for.
-    places: Option<Box<[Places<'a>; 2]>>,
+    /// Where the words of the next call and of the next reply stand, once they are looked for.
+    places: Option<[Option<usize>; 2]>,
     tries: usize,
-}
-
-struct Places<'a> {
-    all: FindIter<'a, 'static>,
-    next: Option<usize>,
-}
-
-impl<'a> Places<'a> {
-    fn new(finder: &'static Finder<'static>, bytes: &'a [u8]) -> Self {
-        let mut all = finder.find_iter(bytes);
-        let next = all.next();
-        Places { all, next }
-    }
-
-    /// The first place from `from` on.
-    fn from(&mut self, from: usize) -> Option<usize> {
-        while self.next.is_some_and(|next| next < from) {
-            self.next = self.all.next();
-        }
-        self.next
-    }
 }
 
 /// A message and where the record behind it begins, where that is within the payload.
@@ -115,11 +94,15 @@ impl<'a> Records<'a> {
 
     /// Where the next call or reply may have its words, if a record can begin from `from` on.
     fn place(&mut self, from: usize) -> Option<usize> {
-        let bytes = self.bytes;
-        let places =
-            self.places.get_or_insert_with(|| Box::new([Places::new(&CALL_WORDS, bytes), Places::new(&REPLY_WORDS, bytes)]));
-        let [calls, replies] = places.each_mut().map(|places| places.from(from + BEFORE_WORDS));
-        crate::merge::earliest(calls, replies)
+        let from = from + BEFORE_WORDS;
+        let next = |words: &Finder<'_>| words.find(self.bytes.get(from..)?).map(|place| from + place);
+        let places = self.places.get_or_insert_with(|| [next(&CALL_WORDS), next(&REPLY_WORDS)]);
+        for (place, words) in places.iter_mut().zip([&CALL_WORDS, &REPLY_WORDS]) {
+            if place.is_some_and(|place| place < from) {
+                *place = next(words);
+            }
+        }
+        crate::merge::earliest(places[0], places[1])
     }
 
     /// The message in the record at this place.
