@@ -88,7 +88,7 @@ impl Packet<'_> {
         Ports { transport: self.transport, source: self.source.port, destination: self.destination.port }
     }
 
-    /// What the later fragments have in common with this one, if it is one.
+    /// What later fragments have in common with this packet, if it is the first of several fragments.
     #[must_use]
     pub fn fragment_key(&self) -> Option<FragmentKey> {
         let (source, destination) = (self.source.address, self.destination.address);

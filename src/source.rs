@@ -33,6 +33,7 @@ pub type BytesRead = Arc<AtomicU64>;
 pub struct Options {
     /// The place of the input in the report's list.
     pub input: u32,
+    /// Whether another thread reads and unzips.
     pub read_ahead: ReadAhead,
     pub bytes_read: BytesRead,
 }
@@ -40,8 +41,10 @@ pub struct Options {
 /// When a source reads and unzips on a thread of its own.
 #[derive(Clone, Debug, Default)]
 pub enum ReadAhead {
+    /// Blocks are read when they are wanted.
     #[default]
     Never,
+    /// From the beginning on.
     Always,
     /// Once it shows that the threads that frames are left to have little to do; this counts the bytes of those. A thread
     /// more than there are processors, that only copies, would take its time from them, and what one processor copied

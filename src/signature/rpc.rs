@@ -439,6 +439,14 @@ mod tests {
     }
 
     #[test]
+    fn words_without_a_mark_before_them_do_not_hide_a_record() {
+        let decoys = [&[0, 0, 0, 1][..], &[0; 13]].concat().repeat(100); // the words of a reply, one in another
+        let reply = [&[0x80, 0, 0, 24], &ACCEPTED[..24]].concat();
+        let found = calls(&[&[b'Z'; 12][..], &decoys, &reply].concat(), Transport::Tcp);
+        assert!(matches!(found[..], [Message { body: Body::Reply(Outcome::Success), inside: true, .. }]), "{found:?}");
+    }
+
+    #[test]
     fn replies_say_how_the_call_went() {
         let mut mismatch = ACCEPTED[..24].to_vec();
         mismatch[23] = 2;

@@ -17,7 +17,7 @@ const MIN_MESSAGE: usize = 20;
 const MAX_FRAGMENTS: usize = 256;
 /// Records in a row that hold no message that is known, and are passed over.
 const MAX_UNREAD: usize = 16;
-/// Places of one payload that look like a call or a reply and are tried.
+/// Places of one payload that look like a record with a call or a reply and are tried.
 const MAX_TRIES: usize = 64;
 
 /// Message type and RPC version of a call.
@@ -61,18 +61,18 @@ impl<'a> Records<'a> {
         }
         let mut from = at;
         while self.tries < MAX_TRIES {
-            let place = self.place(from)?;
+            let at = self.place(from)? - BEFORE_WORDS;
+            from = at + 1;
+            if self.bytes[at] >> 7 == 0 {
+                continue; // no mark of a last fragment
+            }
             self.tries += 1;
-            let at = place - BEFORE_WORDS;
-            if self.bytes[at] >> 7 == 1
-                && let Some((mut found, next)) = self.record(at, MAX_RECORD_INSIDE)
-            {
+            if let Some((mut found, next)) = self.record(at, MAX_RECORD_INSIDE) {
                 found.message.inside = true;
                 found.message.chained = next.is_some_and(|next| self.record(next, MAX_RECORD).is_some());
                 (self.at, self.astray) = (next, true);
                 return Some(found);
             }
-            from = at + 1;
         }
         None
     }
