@@ -13,6 +13,7 @@ use crate::packet::Endpoint;
 use crate::port::Transport;
 use crate::registry::program;
 use crate::signature::arguments::Kind;
+use crate::signature::nis::YPBIND;
 use crate::signature::portmap::PORTMAPPER;
 use crate::signature::rpc::NMAP_VERSION;
 use crate::words::count;
@@ -43,7 +44,8 @@ broadcast on one net it is how NIS and NetInfo clients find their servers.",
 
 pub const SET: About = About {
     id: "rpc.set",
-    about: "Another host than the portmapper's own tried to register or unregister a program there: that takes over or removes a service.",
+    about: "Another host than its own told a portmapper to register or unregister a program, or ypbind which NIS server to take (SETDOM): that takes \
+over or removes a service. An administrator's ypset does the latter, too.",
     attack: Some("T1557"),
 };
 
@@ -130,7 +132,7 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
     let mut evidence = exploits(flows);
     evidence.extend(scan(&procedures, flows));
     evidence.extend(forwarded(service, flows));
-    evidence.extend(set(&procedures));
+    evidence.extend(SETS.into_iter().filter_map(|sets| set(&procedures, sets)));
     evidence.extend(dump_sweep(flows, context.dumpers));
     evidence.extend(flood(flows));
     evidence.extend(reflected(flows).or_else(|| converging(flows, context.victims)));
@@ -273,15 +275,18 @@ fn forwarded(service: &Service, flows: &[Conversation]) -> Option<Evidence> {
     }
 }
 
-fn set(procedures: &BTreeMap<Named, Called>) -> Option<Evidence> {
-    let is_set = |named: &&Named| named.program == PORTMAPPER && matches!(named.procedure, 1 | 2);
+/// Procedures by which a host is told what serves it, with their names.
+const SETS: [(u32, &[u16], &str); 2] = [(PORTMAPPER, &[1, 2], "SET or UNSET"), (YPBIND, &[2], "SETDOM")];
+
+fn set(procedures: &BTreeMap<Named, Called>, (program, numbers, name): (u32, &[u16], &str)) -> Option<Evidence> {
+    let is_set = |named: &Named| named.program == program && numbers.contains(&named.procedure);
     let called: Vec<_> =
         procedures.iter().filter(|(named, called)| is_set(named) && !called.remote.is_empty()).collect();
     let by: BTreeSet<&IpAddr> = called.iter().flat_map(|(_, called)| &called.remote).collect();
     let by = listed(by.iter().map(ToString::to_string).collect(), MAX_NAMED);
     let calls: u64 = called.iter().map(|(_, called)| called.count).sum();
     (calls > 0).then(|| {
-        let says = format!("{} to SET or UNSET from another host: {by}", crate::words::count_u64(calls, "call"));
+        let says = format!("{} to {name} from another host: {by}", crate::words::count_u64(calls, "call"));
         reason(&SET, Weight::STRONG, says, called.iter().filter_map(|(_, called)| called.first))
     })
 }

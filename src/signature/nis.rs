@@ -17,7 +17,7 @@ pub fn detail(call: &Call, arguments: &[u8]) -> Option<Detail> {
     let mut reader = Reader::new(arguments);
     let mut name = || reader.opaque(MAX_NAME);
     match (call.program, call.version, call.procedure) {
-        (YPSERV, 2, 1 | 2 | 11) | (YPBIND, _, 1) => Some(Detail::new(Kind::NisDomain, name()?, b"")),
+        (YPSERV, 2, 1 | 2 | 11) | (YPBIND, _, 1 | 2) => Some(Detail::new(Kind::NisDomain, name()?, b"")),
         (YPSERV, 2, procedure @ (3..=6 | 8)) => {
             let (domain, map) = (name()?, name()?);
             Some(Detail::new(kind_of(procedure), map, domain))

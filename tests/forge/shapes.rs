@@ -510,7 +510,8 @@ pub(super) fn from_outside(tape: &mut Tape, server: End, question: &[u8], answer
     tape.add(ethernet(0x0800, &answered));
 }
 
-/// A portmapper, a NIS server and a NetInfo server of a private net, asked from a public address; and SET from afar.
+/// A portmapper, a NIS server and a NetInfo server of a private net, asked from a public address; SET from afar, and a NIS
+/// client that another host binds to a server (ypset).
 fn outside() -> Vec<Forged> {
     let mut tape = Tape::default();
     let forward = [words(&[100_005, 1, 5]), opaque(b"")].concat();
@@ -526,6 +527,9 @@ fn outside() -> Vec<Forged> {
     let database = [root, words(&[0, 0, 0])].concat(); // its parent, no children, no more objects
     from_outside(&mut tape, (2, 813), &call(3, [200_100_000, 2, 25], &words(&[0])), &reply(3, &database));
     tape.ask(CLIENT, (2, 814), &call(4, [100_000, 2, 1], &words(&[100_004, 2, 17, 999])), &reply(4, &words(&[1])));
+    let binding = words(&[0x0a00_0009, 0x03e9_0000, 2]); // address, port, version
+    let bind = call(5, [100_007, 2, 2], &[opaque(b"gaps.test"), binding].concat());
+    tape.ask(CLIENT, (2, 815), &bind, &reply(5, &[]));
     tape.0
 }
 
