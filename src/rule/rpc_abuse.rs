@@ -45,7 +45,7 @@ broadcast on one net it is how NIS and NetInfo clients find their servers.",
 pub const SET: About = About {
     id: "rpc.set",
     about: "Another host than its own told a portmapper to register or unregister a program, or ypbind which NIS server to take (SETDOM): that takes \
-over or removes a service. An administrator's ypset does the latter, too.",
+over or removes a service. Strong; moderate for SETDOM from the same net, which is what an administrator's ypset does, too.",
     attack: Some("T1557"),
 };
 
@@ -132,7 +132,7 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
     let mut evidence = exploits(flows);
     evidence.extend(scan(&procedures, flows));
     evidence.extend(forwarded(service, flows));
-    evidence.extend(SETS.into_iter().filter_map(|sets| set(&procedures, sets)));
+    evidence.extend(SETTINGS.iter().filter_map(|setting| set(service, &procedures, setting)));
     evidence.extend(dump_sweep(flows, context.dumpers));
     evidence.extend(flood(flows));
     evidence.extend(reflected(flows).or_else(|| converging(flows, context.victims)));
@@ -275,19 +275,33 @@ fn forwarded(service: &Service, flows: &[Conversation]) -> Option<Evidence> {
     }
 }
 
-/// Procedures by which a host is told what serves it, with their names.
-const SETS: [(u32, &[u16], &str); 2] = [(PORTMAPPER, &[1, 2], "SET or UNSET"), (YPBIND, &[2], "SETDOM")];
+/// Procedures by which a host is told what serves it.
+struct Setting {
+    program: u32,
+    procedures: &'static [u16],
+    name: &'static str,
+    /// Where another host of the same net calls them.
+    weight: Weight,
+}
 
-fn set(procedures: &BTreeMap<Named, Called>, (program, numbers, name): (u32, &[u16], &str)) -> Option<Evidence> {
-    let is_set = |named: &Named| named.program == program && numbers.contains(&named.procedure);
+const SETTINGS: [Setting; 2] = [
+    Setting { program: PORTMAPPER, procedures: &[1, 2], name: "SET or UNSET", weight: Weight::STRONG },
+    Setting { program: YPBIND, procedures: &[2], name: "SETDOM", weight: Weight::MODERATE },
+];
+
+fn set(service: &Service, procedures: &BTreeMap<Named, Called>, setting: &Setting) -> Option<Evidence> {
+    let is_set = |named: &Named| named.program == setting.program && setting.procedures.contains(&named.procedure);
     let called: Vec<_> =
         procedures.iter().filter(|(named, called)| is_set(named) && !called.remote.is_empty()).collect();
-    let by: BTreeSet<&IpAddr> = called.iter().flat_map(|(_, called)| &called.remote).collect();
+    let by: BTreeSet<IpAddr> = called.iter().flat_map(|(_, called)| &called.remote).copied().collect();
+    let outside = !outsiders(&by, service.end.address).is_empty();
     let by = listed(by.iter().map(ToString::to_string).collect(), MAX_NAMED);
     let calls: u64 = called.iter().map(|(_, called)| called.count).sum();
     (calls > 0).then(|| {
-        let says = format!("{} to {name} from another host: {by}", crate::words::count_u64(calls, "call"));
-        reason(&SET, Weight::STRONG, says, called.iter().filter_map(|(_, called)| called.first))
+        let calls = crate::words::count_u64(calls, "call");
+        let says = format!("{calls} to {} from another host: {by}", setting.name);
+        let weight = if outside { Weight::STRONG } else { setting.weight };
+        reason(&SET, weight, says, called.iter().filter_map(|(_, called)| called.first))
     })
 }
 

@@ -510,8 +510,8 @@ pub(super) fn from_outside(tape: &mut Tape, server: End, question: &[u8], answer
     tape.add(ethernet(0x0800, &answered));
 }
 
-/// A portmapper, a NIS server and a NetInfo server of a private net, asked from a public address; SET from afar, and a NIS
-/// client that another host binds to a server (ypset).
+/// A portmapper, a NIS server and a NetInfo server of a private net, asked from a public address; SET from afar, and two
+/// NIS clients that another host binds to a server (ypset), from within the net and from outside.
 fn outside() -> Vec<Forged> {
     let mut tape = Tape::default();
     let forward = [words(&[100_005, 1, 5]), opaque(b"")].concat();
@@ -530,6 +530,7 @@ fn outside() -> Vec<Forged> {
     let binding = words(&[0x0a00_0009, 0x03e9_0000, 2]); // address, port, version
     let bind = call(5, [100_007, 2, 2], &[opaque(b"gaps.test"), binding].concat());
     tape.ask(CLIENT, (2, 815), &bind, &reply(5, &[]));
+    from_outside(&mut tape, (2, 816), &bind, &reply(5, &[]));
     tape.0
 }
 
