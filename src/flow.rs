@@ -14,7 +14,7 @@ pub use remote_call::{Asked, CallSeen, Counted, Identity, MAX_XIDS, Named, Remot
 
 use crate::class::Class;
 use crate::frame::Stamp;
-use crate::merge::{Few, Merge, Rank, earliest, spread_bytes, spread_with};
+use crate::merge::{Few, Merge, Rank, earliest, keep_earliest, spread_bytes, spread_with};
 use crate::packet::{Endpoint, Packet};
 use crate::port::Transport;
 use crate::signature::{self, Payload, netinfo, portmap, rpc};
@@ -154,9 +154,7 @@ impl Sighting {
     #[inline]
     pub fn add_times(&mut self, times: u64, stamp: Stamp) {
         self.count += times;
-        if self.first.is_none_or(|first| stamp < first) {
-            self.first = Some(stamp);
-        }
+        keep_earliest(&mut self.first, stamp);
     }
 }
 
@@ -189,9 +187,7 @@ impl Half {
             return;
         }
         self.missing_bytes += u64::from(packet.payload_len).saturating_sub(packet.payload.len() as u64);
-        if self.first_payload.is_none_or(|first| stamp < first) {
-            self.first_payload = Some(stamp);
-        }
+        keep_earliest(&mut self.first_payload, stamp);
         self.beats.observe(stamp.time);
         if packet.payload.is_empty() {
             return;

@@ -2,7 +2,7 @@
 
 use super::Fragments;
 use crate::frame::{Frame, Stamp};
-use crate::merge::{Merge, earliest};
+use crate::merge::{Merge, earliest, keep_earliest};
 use crate::packet::{Packet, flag};
 
 /// The headers of one direction. All that is kept of packets without payload: a scan or a flood makes many.
@@ -39,10 +39,7 @@ impl Headers {
         self.payload_packets += u64::from(packet.payload_len > 0);
         self.payload_bytes += u64::from(packet.payload_len);
         self.fragments += u64::from(packet.fragment.is_some());
-        // Written where they change, and not copied: the next packet need not wait for this one's memory.
-        if self.first.is_none_or(|first| stamp < first) {
-            self.first = Some(stamp);
-        }
+        keep_earliest(&mut self.first, stamp);
         let is_last = self.last.is_none_or(|last| last < stamp);
         if is_last {
             self.last = Some(stamp);
@@ -62,10 +59,10 @@ impl Headers {
         self.rst += u64::from(rst);
         self.odd_flags += u64::from(tcp.flags & (flag::SYN | flag::ACK | flag::RST) == 0 || (syn && (fin || rst)));
         if fin || rst {
-            self.closed = earliest(self.closed, Some(stamp));
+            keep_earliest(&mut self.closed, stamp);
         }
         if syn {
-            self.start = earliest(self.start, Some((stamp, tcp.sequence)));
+            keep_earliest(&mut self.start, (stamp, tcp.sequence));
         }
     }
 

@@ -6,9 +6,9 @@ use super::{About, Context};
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::elsewhere::is_broadcast;
 use crate::conversation::{Conversation, Service, first_frames};
-use crate::flow::Named;
+use crate::flow::{Named, Sighting};
 use crate::frame::Stamp;
-use crate::merge::earliest;
+use crate::merge::{Merge, earliest};
 use crate::packet::Endpoint;
 use crate::port::Transport;
 use crate::registry::program;
@@ -45,7 +45,7 @@ broadcast on one net it is how NIS and NetInfo clients find their servers.",
 pub const SET: About = About {
     id: "rpc.set",
     about: "Another host than its own told a portmapper to register or unregister a program, or ypbind which NIS server to take (SETDOM): that takes \
-over or removes a service. Strong; moderate for SETDOM from the same net, which is what an administrator's ypset does, too.",
+over or removes a service. Strong; SETDOM only from a public address to a private one, and otherwise moderate: an administrator's ypset does it, too.",
     attack: Some("T1557"),
 };
 
@@ -132,7 +132,7 @@ pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>)
     let mut evidence = exploits(flows);
     evidence.extend(scan(&procedures, flows));
     evidence.extend(forwarded(service, flows));
-    evidence.extend(SETTINGS.iter().filter_map(|setting| set(service, &procedures, setting)));
+    evidence.extend(SETTINGS.iter().filter_map(|setting| set(service, flows, setting)));
     evidence.extend(dump_sweep(flows, context.dumpers));
     evidence.extend(flood(flows));
     evidence.extend(reflected(flows).or_else(|| converging(flows, context.victims)));
@@ -158,12 +158,11 @@ fn reason(about: &About, weight: Weight, says: String, frames: impl IntoIterator
     }
 }
 
-/// A procedure with its calls, and who made them, where client and server are different hosts.
+/// A procedure with its calls.
 #[derive(Clone, Debug, Default)]
 struct Called {
     count: u64,
     first: Option<Stamp>,
-    remote: BTreeSet<IpAddr>,
 }
 
 fn procedures(flows: &[Conversation]) -> BTreeMap<Named, Called> {
@@ -174,9 +173,6 @@ fn procedures(flows: &[Conversation]) -> BTreeMap<Named, Called> {
             let called = procedures.entry(*named).or_default();
             called.count += seen.count;
             called.first = earliest(called.first, seen.first);
-            if flow.client().address != flow.server().address {
-                called.remote.insert(flow.client().address);
-            }
         }
     }
     procedures
@@ -280,7 +276,7 @@ struct Setting {
     program: u32,
     procedures: &'static [u16],
     name: &'static str,
-    /// Where another host of the same net calls them.
+    /// Where another host calls them, but not from outside.
     weight: Weight,
 }
 
@@ -289,19 +285,26 @@ const SETTINGS: [Setting; 2] = [
     Setting { program: YPBIND, procedures: &[2], name: "SETDOM", weight: Weight::MODERATE },
 ];
 
-fn set(service: &Service, procedures: &BTreeMap<Named, Called>, setting: &Setting) -> Option<Evidence> {
+fn set(service: &Service, flows: &[Conversation], setting: &Setting) -> Option<Evidence> {
     let is_set = |named: &Named| named.program == setting.program && setting.procedures.contains(&named.procedure);
-    let called: Vec<_> =
-        procedures.iter().filter(|(named, called)| is_set(named) && !called.remote.is_empty()).collect();
-    let by: BTreeSet<IpAddr> = called.iter().flat_map(|(_, called)| &called.remote).copied().collect();
-    let outside = !outsiders(&by, service.end.address).is_empty();
-    let by = listed(by.iter().map(ToString::to_string).collect(), MAX_NAMED);
-    let calls: u64 = called.iter().map(|(_, called)| called.count).sum();
-    (calls > 0).then(|| {
-        let calls = crate::words::count_u64(calls, "call");
-        let says = format!("{calls} to {} from another host: {by}", setting.name);
+    let mut callers = BTreeSet::new();
+    let mut calls = Sighting::default();
+    // What a host tells itself is no news.
+    for flow in flows.iter().filter(|flow| flow.client().address != service.end.address) {
+        let called = flow.from_client.remote_calls.as_deref();
+        let procedures = called.into_iter().flat_map(|calls| calls.procedures.iter());
+        for (_, seen) in procedures.filter(|(named, _)| is_set(named)) {
+            callers.insert(flow.client().address);
+            calls.merge(seen.clone());
+        }
+    }
+    (calls.count > 0).then(|| {
+        let by = listed(callers.iter().map(ToString::to_string).collect(), MAX_NAMED);
+        let times = crate::words::count_u64(calls.count, "call");
+        let says = format!("{times} to {} from another host: {by}", setting.name);
+        let outside = !outsiders(&callers, service.end.address).is_empty();
         let weight = if outside { Weight::STRONG } else { setting.weight };
-        reason(&SET, weight, says, called.iter().filter_map(|(_, called)| called.first))
+        reason(&SET, weight, says, calls.first)
     })
 }
 

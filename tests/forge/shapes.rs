@@ -526,7 +526,9 @@ fn outside() -> Vec<Forged> {
     let root = [words(&[0, 1, 0, 1, 0, 0, 1]), opaque(b"master"), words(&[1]), opaque(b"server/network")].concat();
     let database = [root, words(&[0, 0, 0])].concat(); // its parent, no children, no more objects
     from_outside(&mut tape, (2, 813), &call(3, [200_100_000, 2, 25], &words(&[0])), &reply(3, &database));
-    tape.ask(CLIENT, (2, 814), &call(4, [100_000, 2, 1], &words(&[100_004, 2, 17, 999])), &reply(4, &words(&[1])));
+    let set = call(4, [100_000, 2, 1], &words(&[100_004, 2, 17, 999]));
+    tape.ask((2, 40_000), (2, 814), &set, &reply(4, &words(&[1]))); // by the host itself, as it should be
+    tape.ask(CLIENT, (2, 814), &set, &reply(4, &words(&[1])));
     let binding = words(&[0x0a00_0009, 0x03e9_0000, 2]); // address, port, version
     let bind = call(5, [100_007, 2, 2], &[opaque(b"gaps.test"), binding].concat());
     tape.ask(CLIENT, (2, 815), &bind, &reply(5, &[]));
