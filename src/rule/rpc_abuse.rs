@@ -288,23 +288,24 @@ const SETTINGS: [Setting; 2] = [
 fn set(service: &Service, flows: &[Conversation], setting: &Setting) -> Option<Evidence> {
     let is_set = |named: &Named| named.program == setting.program && setting.procedures.contains(&named.procedure);
     let mut callers = BTreeSet::new();
-    let mut calls = Sighting::default();
+    let mut called: BTreeMap<Named, Sighting> = BTreeMap::new();
     // What a host tells itself is no news.
     for flow in flows.iter().filter(|flow| flow.client().address != service.end.address) {
-        let called = flow.from_client.remote_calls.as_deref();
-        let procedures = called.into_iter().flat_map(|calls| calls.procedures.iter());
-        for (_, seen) in procedures.filter(|(named, _)| is_set(named)) {
+        let calls = flow.from_client.remote_calls.as_deref();
+        let procedures = calls.into_iter().flat_map(|calls| calls.procedures.iter());
+        for (named, seen) in procedures.filter(|(named, _)| is_set(named)) {
             callers.insert(flow.client().address);
-            calls.merge(seen.clone());
+            called.entry(*named).or_default().merge(seen.clone());
         }
     }
-    (calls.count > 0).then(|| {
+    let count: u64 = called.values().map(|seen| seen.count).sum();
+    (count > 0).then(|| {
         let by = listed(callers.iter().map(ToString::to_string).collect(), MAX_NAMED);
-        let times = crate::words::count_u64(calls.count, "call");
+        let times = crate::words::count_u64(count, "call");
         let says = format!("{times} to {} from another host: {by}", setting.name);
         let outside = !outsiders(&callers, service.end.address).is_empty();
         let weight = if outside { Weight::STRONG } else { setting.weight };
-        reason(&SET, weight, says, calls.first)
+        reason(&SET, weight, says, called.values().filter_map(|seen| seen.first))
     })
 }
 

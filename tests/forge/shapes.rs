@@ -529,6 +529,8 @@ fn outside() -> Vec<Forged> {
     let set = call(4, [100_000, 2, 1], &words(&[100_004, 2, 17, 999]));
     tape.ask((2, 40_000), (2, 814), &set, &reply(4, &words(&[1]))); // by the host itself, as it should be
     tape.ask(CLIENT, (2, 814), &set, &reply(4, &words(&[1])));
+    let unset = call(6, [100_000, 2, 2], &words(&[100_004, 2, 17, 999]));
+    tape.ask(CLIENT, (2, 814), &unset, &reply(6, &words(&[1])));
     let binding = words(&[0x0a00_0009, 0x03e9_0000, 2]); // address, port, version
     let bind = call(5, [100_007, 2, 2], &[opaque(b"gaps.test"), binding].concat());
     tape.ask(CLIENT, (2, 815), &bind, &reply(5, &[]));
