@@ -22,8 +22,6 @@ use std::net::IpAddr;
 const MAX_LISTED: usize = 1024;
 /// Parts of a timeline: few enough for a line of a terminal.
 pub const BUCKETS: usize = 48;
-/// Bytes of an opening that a report shows.
-pub const OPENING: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -130,7 +128,7 @@ pub struct TunnelNote {
 pub struct Opening {
     pub from: Side,
     pub frame: FrameRef,
-    /// The first [`OPENING`] bytes; empty where they hold a password that is not shown.
+    /// The first 64 bytes; empty where they hold a password that is not shown.
     #[serde(serialize_with = "as_hexadecimal")]
     #[cfg_attr(feature = "cli", schemars(with = "String", regex(pattern = "^([0-9a-f]{2})*$")))]
     pub bytes: Vec<u8>,

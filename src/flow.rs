@@ -9,7 +9,7 @@ mod remote_call;
 pub use beats::Beats;
 pub use fragments::Fragments;
 pub use headers::{BothHeaders, Headers};
-pub use opening::{Chunk, MAX_CRUMB, Opening, Size, Stream};
+pub use opening::{Chunk, MAX_CRUMB, Opening, SHOWN, Size, Stream};
 pub use remote_call::{Asked, CallSeen, Counted, Identity, MAX_XIDS, Named, RemoteCalls, ReplySeen, Strays};
 
 use crate::class::Class;
@@ -17,13 +17,11 @@ use crate::frame::Stamp;
 use crate::merge::{Few, Merge, Rank, earliest, keep_earliest, spread_bytes, spread_with};
 use crate::packet::{Endpoint, Packet};
 use crate::port::Transport;
-use crate::signature::{self, Payload, netinfo, portmap, rpc};
+use crate::signature::{self, Payload, read_again, rpc};
 use crate::tunnel::Tunnel;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
-/// Programs whose calls are read once more when everything is there, with their answers.
-pub const READ_AGAIN: [u32; 3] = [portmap::PORTMAPPER, netinfo::BINDER, netinfo::NETINFO];
 /// Different sightings kept of a direction; one that repeats counts up.
 const MAX_SIGHTINGS: usize = 24;
 
@@ -193,9 +191,9 @@ impl Half {
             return;
         }
         self.broken += u64::from(!whole);
-        if !(whole && calls.iter().all(|found| is_plain_call(&found.message.body))) {
-            self.opening.observe(stamp, packet);
-        }
+        // What is counted in full, and nobody reads again.
+        let plain = whole && !calls.iter().any(read_again::is_worth);
+        self.opening.observe(stamp, packet, plain);
         if !calls.is_empty() {
             let remote_calls = self.remote_calls.get_or_insert_default();
             calls.iter().filter_map(|found| remote_calls.observe(stamp, found)).for_each(later);
@@ -221,11 +219,6 @@ pub fn is_whole(packet: &Packet<'_>, calls: &[rpc::Found<'_>]) -> bool {
     let is_cut = packet.payload.len() < packet.payload_len as usize;
     calls.iter().all(|found| !found.message.inside && (found.ended || is_cut))
         && calls.iter().map(|found| mark + found.message.length as usize).sum::<usize>() == packet.payload_len as usize
-}
-
-/// A whole call of a program whose answers teach nothing: what it says is counted, and nobody reads it again.
-fn is_plain_call(body: &rpc::Body) -> bool {
-    matches!(body, rpc::Body::Call(call) if !call.cut && !READ_AGAIN.contains(&call.program))
 }
 
 /// What the signatures see in a payload, but for those that have features of their own.

@@ -5,8 +5,8 @@ use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced, NfsServers};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, first_frames};
 use crate::conversation::{dialogue, elsewhere, roles};
-use crate::finding::{self, Around, Finding, Kind, OPENING, Opening, wireshark};
-use crate::flow::{Flow, FlowKey, READ_AGAIN};
+use crate::finding::{self, Around, Finding, Kind, Opening, wireshark};
+use crate::flow::{Flow, FlowKey, Half, SHOWN};
 use crate::frame::Stamp;
 use crate::packet::Endpoint;
 use crate::policy::{Effect, Policy, Spoken, Subject};
@@ -17,6 +17,7 @@ use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, rpc_credential
 use crate::signature::netinfo::NETINFO;
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
+use crate::signature::read_again;
 use crate::table::{FlowTable, Gathered, Tier};
 use crate::words::count;
 use rayon::prelude::*;
@@ -31,6 +32,8 @@ const AT_ONCE: usize = 4096;
 pub struct Apart {
     /// Conversations of context ports: read for what they say of others.
     pub context_flows: u64,
+    /// Conversations with portmappers, binders and NetInfo of which more was said than is kept.
+    pub unread_flows: u64,
 }
 
 /// How to judge.
@@ -56,8 +59,11 @@ impl Default for Options<'_> {
 #[must_use]
 pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (Vec<Finding>, Apart) {
     let talkative = talkative(table);
-    let answers =
-        dialogue::answered(talkative.iter().map(|(key, flow)| (key, flow)), |call| READ_AGAIN.contains(&call.program));
+    let answers = dialogue::answered(talkative.iter().map(|(key, flow)| (key, flow)), |call| {
+        read_again::PROGRAMS.contains(&call.program)
+    });
+    let is_cut = |half: &Half| half.opening.is_full() && half.remote_calls.is_some();
+    let unread = talkative.iter().filter(|(_, flow)| asks_to_read(flow) && flow.halves.iter().any(is_cut)).count();
     let bindings = Bindings::of_answers(&answers);
     let mut announced = Announced::default();
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
@@ -162,7 +168,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     }));
     tell_tunnels_apart(&mut findings);
     findings.sort_by_key(Finding::order);
-    (findings, Apart { context_flows })
+    (findings, Apart { context_flows, unread_flows: unread as u64 })
 }
 
 /// The same address and port, plain and in a tunnel, are two services: the plain one's filter leaves tunnels out.
@@ -184,6 +190,11 @@ fn is_carried_over(table: &FlowTable, flow: &Conversation) -> bool {
     table.scope().is_context(ports) && table.since.is_some_and(ended)
 }
 
+/// Whether answers of this conversation are read in full.
+fn asks_to_read(flow: &Flow) -> bool {
+    read_again::PROGRAMS.iter().any(|program| flow.calls_program(*program))
+}
+
 /// Conversations whose calls and answers are worth reading in full: with portmappers, binders and NetInfo's servers, on
 /// whatever port, and datagrams that answer a call sent elsewhere.
 fn talkative(table: &FlowTable) -> Vec<(FlowKey, Flow)> {
@@ -193,8 +204,7 @@ fn talkative(table: &FlowTable) -> Vec<(FlowKey, Flow)> {
             let counts = flow.halves.iter().filter_map(|half| half.remote_calls.as_deref());
             counts.clone().all(|calls| calls.call_messages == 0) && counts.count() > 0
         };
-        READ_AGAIN.iter().any(|program| flow.calls_program(*program))
-            || (key.transport == Transport::Udp && only_replies())
+        asks_to_read(flow) || (key.transport == Transport::Udp && only_replies())
     };
     let others = table.tier(Tier::RemoteCall).filter(|(key, flow)| speaks(key, flow)).map(|(key, _)| *key);
     context.chain(others).filter_map(|key| Some((key, table.flow(&key)?))).collect()
@@ -342,8 +352,8 @@ fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_se
     let (flow, conversation) = kept;
     let mut openings: Vec<(Stamp, Opening)> = Vec::new();
     for (end, half) in conversation.key.ends.iter().zip(&flow.halves) {
-        let Some(first) = half.opening.chunks().first() else { continue };
-        let shown = if hidden { 0 } else { first.bytes.len().min(OPENING) };
+        let Some(first) = half.opening.payloads().next() else { continue };
+        let shown = if hidden { 0 } else { first.bytes.len().min(SHOWN) };
         let opening = Opening {
             from: if *end == conversation.client() { Side::Client } else { Side::Server },
             frame: first.stamp.at,

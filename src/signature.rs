@@ -16,6 +16,7 @@ pub mod password;
 pub mod pattern;
 pub mod portmap;
 pub mod protocol;
+pub mod read_again;
 pub mod rpc;
 pub mod shell;
 pub mod ssh;

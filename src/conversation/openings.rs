@@ -2,7 +2,7 @@
 //! nothing.
 
 use super::Found;
-use crate::flow::{Half, Headers};
+use crate::flow::{Chunk, Half, Headers};
 use crate::frame::Stamp;
 use crate::port::Transport;
 use crate::signature::protocol::Catalogue;
@@ -22,22 +22,28 @@ struct Said<'a> {
 
 impl<'a> Said<'a> {
     fn of(half: &'a Half, start: Option<u32>, transport: Transport) -> Self {
-        let chunks = half.opening.chunks();
-        let first = |count: usize| chunks.iter().take(count);
         let mut said = Said { stream: Vec::new(), messages: Vec::new(), stamps: Vec::new() };
-        if transport == Transport::Tcp && chunks.len() > 1 {
+        if transport == Transport::Tcp && half.opening.chunks().len() > 1 {
             let stream = half.opening.stream(start);
             if let Some(stamp) = stream.seen(0) {
                 said.stamps.push(stamp);
                 said.stream = stream.bytes;
             }
             if stream.from_start {
+                // Whole messages are no part of the stream.
+                said.add(half.opening.plain());
                 return said;
             }
         }
-        said.messages = first(MAX_MESSAGES).map(|chunk| &*chunk.bytes).collect();
-        said.stamps.extend(first(MAX_MESSAGES).map(|chunk| chunk.stamp));
+        said.add(half.opening.payloads().take(MAX_MESSAGES));
         said
+    }
+
+    fn add(&mut self, chunks: impl IntoIterator<Item = &'a Chunk>) {
+        for chunk in chunks {
+            self.messages.push(&chunk.bytes);
+            self.stamps.push(chunk.stamp);
+        }
     }
 
     fn messages(&'a self) -> Vec<&'a [u8]> {
@@ -68,7 +74,7 @@ pub(super) fn read(
 ) -> [Option<Box<Texture>>; 2] {
     let (transport, headers, halves) = (gathered.key.transport, &gathered.headers, &*gathered.halves);
     let from_start = [0, 1].map(|side: usize| spoken[side] && !preambles[side]);
-    if halves.iter().all(|half| half.opening.chunks().is_empty()) || from_start == [true, true] {
+    if halves.iter().all(|half| half.opening.payloads().next().is_none()) || from_start == [true, true] {
         return [None, None];
     }
     let said = [0, 1].map(|side| Said::of(&halves[side], headers[side].start_sequence(), transport));
@@ -89,7 +95,7 @@ pub(super) fn read(
         }
     }
     [0, 1].map(|side: usize| {
-        let first = halves[side].opening.chunks().first()?;
+        let first = halves[side].opening.payloads().next()?;
         let known = !seen[side].is_empty() || spoken[side];
         let begins = headers[side].start.is_some() || transport == Transport::Udp;
         (!known).then(|| Box::new(Texture::of(&first.bytes, &messages[side], begins, first.stamp)))

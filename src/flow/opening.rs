@@ -2,7 +2,7 @@
 //! end. Knows no protocol.
 
 use crate::frame::Stamp;
-use crate::merge::Merge;
+use crate::merge::{Merge, earliest, keep_earliest};
 use crate::packet::{Packet, flag};
 
 /// What a chunk costs beside its bytes.
@@ -41,6 +41,8 @@ impl Size {
 
 /// The largest segment that counts as small.
 pub const MAX_CRUMB: usize = 128;
+/// Bytes that a report shows of what was said first.
+pub const SHOWN: usize = 64;
 
 /// One payload, or the head of a long one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +68,8 @@ pub struct Opening {
     /// The last chunk's stamp once the budget is reached: what comes later is refused without a look at the chunks.
     closed: Option<Stamp>,
     size: Size,
+    /// The earliest of the payloads that nobody puts together with others or reads again: the first [`SHOWN`] bytes of it.
+    plain: Option<Chunk>,
 }
 
 impl Opening {
@@ -74,15 +78,28 @@ impl Opening {
         self.size = size;
     }
 
-    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>) {
-        if self.closed.is_some_and(|closed| closed <= stamp) {
-            return;
+    /// Takes a payload in. Of those that are `plain` everything was learnt when they came: the earliest is kept, to be shown.
+    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>, plain: bool) {
+        let (before, max) = if plain {
+            (self.plain.as_ref().map(|known| known.stamp), SHOWN)
+        } else {
+            (self.closed, self.size.chunk())
+        };
+        if before.is_none_or(|before| stamp < before) {
+            let bytes = &packet.payload[..packet.payload.len().min(max)];
+            // A SYN takes a sequence number of its own, before the data that it may carry (RFC 9293, section 3.4).
+            let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence.wrapping_add((tcp.flags & flag::SYN != 0).into()));
+            self.keep(Chunk { stamp, sequence, bytes: bytes.into(), wire_len: packet.payload_len }, plain);
         }
-        let bytes = &packet.payload[..packet.payload.len().min(self.size.chunk())];
-        // A SYN takes a sequence number of its own, before the data that it may carry (RFC 9293, section 3.4).
-        let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence.wrapping_add((tcp.flags & flag::SYN != 0).into()));
-        self.insert(Chunk { stamp, sequence, bytes: bytes.into(), wire_len: packet.payload_len });
-        self.trim();
+    }
+
+    fn keep(&mut self, chunk: Chunk, plain: bool) {
+        if plain {
+            keep_earliest(&mut self.plain, chunk);
+        } else {
+            self.insert(chunk);
+            self.trim();
+        }
     }
 
     fn insert(&mut self, chunk: Chunk) {
@@ -111,17 +128,41 @@ impl Opening {
         self.closed = self.chunks.last().filter(|_| self.cost >= self.size.budget()).map(|last| last.stamp);
     }
 
-    /// In the order in which they were seen.
+    /// Whether the budget is reached, so that later payloads are not kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// The earliest of the payloads that are plain.
+    #[must_use]
+    pub fn plain(&self) -> Option<&Chunk> {
+        self.plain.as_ref()
+    }
+
+    /// What is kept, in the order in which it was seen: [`Opening::chunks`], and the first of the payloads that are plain.
+    pub fn payloads(&self) -> impl Iterator<Item = &Chunk> {
+        let plain = self.plain.as_ref();
+        let earlier = plain.map_or(0, |plain| self.chunks.partition_point(|chunk| chunk.stamp < plain.stamp));
+        let (before, behind) = self.chunks.split_at(earlier);
+        before.iter().chain(plain).chain(behind)
+    }
+
+    /// Those that are to be put together or read again, in the order in which they were seen.
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks
     }
 
     /// The beginning of the byte stream, without gaps: from the sequence number after `start` where the handshake was
-    /// seen, otherwise from the earliest byte there is.
+    /// seen, otherwise from the earliest byte there is. Empty where that was plain.
     #[must_use]
     pub fn stream(&self, start: Option<u32>) -> Stream {
-        self.streams(start).next().filter(|stream| stream.from_start || start.is_none()).unwrap_or_default()
+        let begins = |stream: &Stream| match start {
+            Some(_) => stream.from_start,
+            None => self.payloads().next() == self.chunks.first(),
+        };
+        self.streams(start).next().filter(begins).unwrap_or_default()
     }
 
     /// The byte stream in pieces without gaps, by sequence number; the first begins where [`Opening::stream`] does.
@@ -163,6 +204,7 @@ impl Merge for Opening {
         self.size = self.size.max(other.size);
         other.chunks.into_iter().for_each(|chunk| self.insert(chunk));
         self.trim();
+        self.plain = earliest(self.plain.take(), other.plain);
     }
 }
 
@@ -196,13 +238,16 @@ mod tests {
         Chunk { stamp, sequence, bytes: bytes.into(), wire_len: bytes.len() as u32 }
     }
 
-    fn opening(chunks: &[Chunk]) -> Opening {
+    fn mixed(chunks: &[(Chunk, bool)]) -> Opening {
         let mut opening = Opening::default();
-        for chunk in chunks {
-            opening.insert(chunk.clone());
-            opening.trim();
+        for (chunk, plain) in chunks {
+            opening.keep(chunk.clone(), *plain);
         }
         opening
+    }
+
+    fn opening(chunks: &[Chunk]) -> Opening {
+        mixed(&chunks.iter().map(|chunk| (chunk.clone(), false)).collect::<Vec<_>>())
     }
 
     #[test]
@@ -221,20 +266,39 @@ mod tests {
         assert_eq!((stream.bytes.as_slice(), stream.from_start), (&b"aaaab"[..], false));
     }
 
+    #[test]
+    fn the_first_plain_payload_is_kept_and_no_stream_begins_behind_it() {
+        let mut opening = Opening::default();
+        for (number, bytes, plain) in [(2, b"plain", true), (3, b"later", true), (4, b"begun", false)] {
+            opening.keep(chunk(number, 0, bytes), plain);
+        }
+        let kept: Vec<&[u8]> = opening.payloads().map(|chunk| &*chunk.bytes).collect();
+        assert_eq!(kept, [b"plain", b"begun"]);
+        assert_eq!(opening.stream(None), Stream::default());
+        assert_eq!(opening.streams(None).next().map(|stream| stream.bytes), Some(b"begun".to_vec()));
+
+        opening.keep(chunk(1, 0, b"first"), false);
+        let kept: Vec<&[u8]> = opening.payloads().map(|chunk| &*chunk.bytes).collect();
+        assert_eq!(kept, [b"first", b"plain", b"begun"]);
+    }
+
     proptest! {
         #[test]
         fn openings_of_pieces_are_the_opening_of_the_whole(
-            parts in proptest::collection::vec((0u64..30, 0u32..4, 0usize..3000), 0..20), cut in 0usize..20, swap: bool,
+            parts in proptest::collection::vec((0u64..30, 0u32..4, 0usize..3000, proptest::bool::weighted(0.3)), 0..20),
+            cut in 0usize..20,
+            swap: bool,
         ) {
-            let chunks: Vec<Chunk> = parts.iter().enumerate().map(|(number, &(time, sequence, len))| {
+            let chunks: Vec<(Chunk, bool)> = parts.iter().enumerate().map(|(number, &(time, sequence, len, plain))| {
                 let stamp = Stamp { time: Timestamp(time), at: FrameRef::new(0, number as u64 + 1) };
-                Chunk { stamp, sequence, bytes: vec![0; len.min(Size::Ordinary.chunk())].into(), wire_len: 0 }
+                let bytes = vec![0; len.min(Size::Ordinary.chunk())].into();
+                (Chunk { stamp, sequence, bytes, wire_len: 0 }, plain)
             }).collect();
             let (a, b) = chunks.split_at(cut.min(chunks.len()));
             let (a, b) = if swap { (b, a) } else { (a, b) };
-            let mut merged = opening(a);
-            merged.merge(opening(b));
-            prop_assert_eq!(merged, opening(&chunks));
+            let mut merged = mixed(a);
+            merged.merge(mixed(b));
+            prop_assert_eq!(merged, mixed(&chunks));
         }
     }
 }

@@ -154,6 +154,15 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
         let flows = count_u64(totals.context_flows, "flow");
         say("", format!("{flows} with context ports (tcp 111, 512, 514, udp 111), read for what they say of others"));
     }
+    if let Some(flows) = totals.unread_flows {
+        let flows = count_u64(flows, "conversation");
+        say(
+            "",
+            format!(
+                "{flows} with portmappers or NetInfo read in part: more was said than is kept, so a port may be missing"
+            ),
+        );
+    }
     if let Some(flows) = totals.crumbled_flows {
         let flows = count_u64(flows, "conversation");
         say(

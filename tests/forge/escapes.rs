@@ -17,6 +17,7 @@ pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
         ("forged-victim", victim()),
         ("forged-not-served", not_served()),
         ("forged-busy", busy()),
+        ("forged-late", late()),
         ("forged-length-prefixed", length_prefixed()),
     ]
 }
@@ -174,6 +175,46 @@ fn busy() -> Vec<Forged> {
     tape.ask(CLIENT, (2, 812), &call(1, [100_004, 2, 4], &map(b"passwd.byname")), &found(1));
     let asked = udp(40_000, 812, &call(2, [100_004, 2, 4], &map(b"passwd.byname")));
     tape.add(ethernet(0x0800, &ipv4(17, [203, 0, 113, 7], host(2), 0, &asked)));
+    tape.0
+}
+
+/// What gives away a name or a port comes late: a NetInfo client looks up 120 machines before it asks whose domain that is,
+/// and a monitor pings a portmapper 350 times before it asks it for a port.
+fn late() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    let netinfo = |procedure| [200_100_000, 2, procedure];
+    let mut said = Vec::new();
+    for xid in 1..=120 {
+        let asked = [words(&[5, 0]), opaque(b"name"), opaque(b"desk")].concat();
+        said.push((false, record(&call(xid, netinfo(10), &asked))));
+        said.push((true, record(&reply(xid, &words(&[0, 1, 7, 5, 3])))));
+    }
+    let text = |texts: &[&[u8]]| texts.iter().flat_map(|text| opaque(text)).collect::<Vec<u8>>();
+    let statistics = [
+        words(&[2]),
+        text(&[b"checksum"]),
+        words(&[1]),
+        text(&[b"42"]),
+        text(&[b"tag"]),
+        words(&[2]),
+        text(&[b"office", b"clone"]),
+    ];
+    said.push((false, record(&call(1000, netinfo(1), &[]))));
+    said.push((true, record(&reply(1000, &statistics.concat()))));
+    said.push((false, record(&call(1001, netinfo(22), &[]))));
+    said.push((true, record(&reply(1001, &[words(&[0]), opaque(b"root"), words(&[0x0a00_0009])].concat()))));
+    tape.tcp(CLIENT, (2, 817), &said);
+    for xid in 1..=350 {
+        tape.ask(CLIENT, (3, 111), &call(xid, [100_000, 2, 0], &[]), &reply(xid, &[]));
+    }
+    tape.ask(CLIENT, (3, 111), &call(1000, [100_000, 2, 3], &words(&[100_005, 3, 6, 0])), &reply(1000, &words(&[814])));
+    tape.add(tcp_frame((1, 40_001), (3, 814), 99, SYN, &[]));
+    tape.add(tcp_frame((3, 814), (1, 40_001), 499, SYN | ACK, &[]));
+    // More lists than are kept of one conversation: the report says so.
+    let list: Vec<u8> = (0..200).flat_map(|n| words(&[1, 300_019, n, 6, 700])).chain(words(&[0])).collect();
+    for xid in 1..=9 {
+        tape.ask(CLIENT, (4, 111), &call(xid, [100_000, 2, 4], &[]), &reply(xid, &list));
+    }
     tape.0
 }
 
