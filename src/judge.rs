@@ -1,6 +1,9 @@
 //! From features to findings: who serves, what was seen, and what the rules make of it. Computed once, at the end, from
 //! the table and its context; reads no packet.
 
+mod describe;
+mod site;
+
 use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced, NfsServers};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, first_frames};
@@ -9,18 +12,19 @@ use crate::finding::{self, Around, Finding, Kind, Opening, wireshark};
 use crate::flow::{Flow, FlowKey, Half, SHOWN};
 use crate::frame::Stamp;
 use crate::packet::Endpoint;
-use crate::policy::{Effect, Policy, Spoken, Subject};
+use crate::policy::{Policy, Subject};
 use crate::port::{Ports, Scope, Transport};
-use crate::registry::{Registry, program};
+use crate::registry::Registry;
 use crate::rule::company::Company;
-use crate::rule::{self, Context, bound, disguise, rpc, rpc_abuse, rpc_credential, rpc_password, sweep};
-use crate::signature::netinfo::NETINFO;
+use crate::rule::{self, Context, disguise, rpc, rpc_abuse, rpc_credential, rpc_password, sweep};
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
 use crate::signature::read_again;
 use crate::table::{FlowTable, Gathered, Tier};
 use crate::words::count;
+use describe::describe;
 use rayon::prelude::*;
+use site::Site;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
@@ -235,57 +239,6 @@ fn service_finding(service: Service, flows: &[Conversation], context: Context<'_
     Finding { known: effect.known, allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
 }
 
-/// What the site says of it, and when the capture was made.
-#[derive(Clone, Copy)]
-struct Site<'a> {
-    policy: Option<&'a Policy>,
-    around: Around,
-}
-
-impl Site<'_> {
-    /// Applies the policy; whether that took a verdict of suspicious away is told beside.
-    fn apply(
-        self,
-        subject: &Subject<'_>,
-        flows: &[Conversation],
-        state: State,
-        evidence: &mut Vec<Evidence>,
-    ) -> (Effect, bool) {
-        let Some(policy) = self.policy else { return (Effect::default(), false) };
-        let before = Verdict::from_evidence(evidence.clone()).class;
-        let spoken: Vec<Spoken<'_>> = flows.iter().map(spoken).filter(|spoken| !spoken.protocols.is_empty()).collect();
-        let at =
-            flows.iter().filter_map(Conversation::last).map(|stamp| stamp.time).filter(|time| time.is_known()).max();
-        let effect = policy.apply(subject, &spoken, state == State::Unexplained, at, evidence);
-        let lifted = before == Class::Suspicious && Verdict::from_evidence(evidence.clone()).class != before;
-        (effect, lifted)
-    }
-}
-
-/// What the server speaks; what clients try says nothing of it. RPC also by the names of its programs.
-fn spoken<'a>(flow: &'a Conversation<'_>) -> Spoken<'a> {
-    let of = |side: Side| flow.seen.iter().filter(move |seen| seen.from == side && !seen.label.protocol.is_empty());
-    // Some protocols are told by the client's side alone; they count where the server said nothing else.
-    let mut seen: Vec<&Seen> = of(Side::Server).collect();
-    if seen.is_empty() && flow.from_server.payload_packets > 0 {
-        seen.extend(of(Side::Client));
-    }
-    let mut spoken = Spoken {
-        protocols: seen.iter().map(|seen| seen.label.protocol).collect(),
-        frames: first_frames(seen.iter().filter_map(|seen| seen.first)),
-    };
-    if rpc::speaks(flow) {
-        spoken.protocols.insert("onc-rpc");
-        let calls = flow.from_client.remote_calls.as_deref();
-        let programs = calls.into_iter().flat_map(|calls| calls.procedures.iter());
-        spoken.protocols.extend(
-            programs.filter_map(|(named, _)| program::find(named.program, named.version).map(|known| known.name)),
-        );
-        spoken.frames = first_frames(flow.from_client.first_payload.or(flow.from_server.first_payload));
-    }
-    spoken
-}
-
 fn clients(flows: &[Conversation]) -> Vec<IpAddr> {
     let clients: BTreeSet<IpAddr> = flows.iter().map(|flow| flow.asker().address).collect();
     clients.into_iter().collect()
@@ -397,86 +350,4 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
     };
     let frames = first_frames(flows.iter().filter_map(Conversation::first));
     Some(Evidence { by, class: Class::Custom, weight: Weight::NOTE, says, frames, attack: None })
-}
-
-/// What the bytes of an unexplained service are like: of the client, and of the server where it is something else.
-fn like(flows: &[Conversation]) -> Option<String> {
-    let of = |side: Side| {
-        let textures = flows.iter().filter_map(|flow| flow.texture(side));
-        textures.min_by_key(|texture| texture.first).map(|texture| texture.kind.in_words())
-    };
-    let said = match (of(Side::Client), of(Side::Server)) {
-        (Some(asked), Some(answered)) if asked == answered => format!("{asked} both ways"),
-        (Some(asked), Some(answered)) => format!("{asked} to the server, {answered} back"),
-        (Some(asked), None) => format!("{asked} to the server"),
-        (None, Some(answered)) => format!("{answered} from the server"),
-        (None, None) => return None,
-    };
-    Some(format!("unexplained: {said} that no signature knows"))
-}
-
-/// What connections began with before they spoke RPC: a proxy, which is what listens on the port.
-fn behind(flows: &[Conversation]) -> String {
-    let before = |flow: &Conversation| {
-        let calls = flow.from_client.remote_calls.as_deref();
-        calls.into_iter().flat_map(|calls| calls.procedures.iter()).filter_map(|(_, seen)| seen.first).min()
-    };
-    let names: BTreeSet<&str> = flows
-        .iter()
-        .filter(|flow| flow.from_client.preamble)
-        .flat_map(|flow| flow.seen.iter().filter(move |seen| seen.first.zip(before(flow)).is_some_and(|(a, b)| a < b)))
-        .map(|seen| seen.label.protocol)
-        .filter(|name| !name.is_empty())
-        .collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    format!(", behind {}", names.into_iter().collect::<Vec<_>>().join(", "))
-}
-
-/// A short protocol name, and what the service is in words.
-fn describe(
-    service: &Service,
-    flows: &[Conversation],
-    calls: &rpc::Sum,
-    verdict: &Verdict,
-    state: State,
-    context: Context<'_>,
-) -> (&'static str, String) {
-    let content = rule::content::summary(flows);
-    if let Some(what) = rpc::describe(calls, flows) {
-        // In NetInfo's own words, where nothing else is served there.
-        let own = calls.serves_only(NETINFO).then(|| rule::netinfo::describe(service, flows, context));
-        let what = format!("{}{}", own.flatten().unwrap_or(what), behind(flows));
-        return ("onc-rpc", content.map_or(what.clone(), |content| format!("{what}; {content}")));
-    }
-    if verdict.class == Class::LegacyRpc
-        && let Some(what) = bound::describe(service, context.bindings)
-    {
-        return ("onc-rpc", what);
-    }
-    let mut seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).collect();
-    let other = |seen: &Seen| seen.label.class != verdict.class;
-    seen.sort_by_key(|seen| (other(seen), seen.label.class, std::cmp::Reverse(seen.label.weight), seen.first));
-    let protocol = seen.iter().map(|seen| seen.label.protocol).find(|name| !name.is_empty()).unwrap_or_default();
-    let recognised = rule::recognised::summary(&seen);
-    let parts: Vec<String> = content
-        .filter(|_| verdict.class == Class::Suspicious || recognised.is_empty())
-        .into_iter()
-        .chain((!recognised.is_empty()).then_some(recognised))
-        .collect();
-    let what = if !parts.is_empty() {
-        parts.join("; ")
-    } else if flows.iter().all(|flow| flow.back_from.is_some()) {
-        "a connection that runs back to it, for standard error".to_owned()
-    } else if flows.iter().all(elsewhere::is_broadcast) {
-        "sent to everybody on the net".to_owned()
-    } else if flows.iter().all(|flow| flow.answered_elsewhere > 0) {
-        "answered from another address".to_owned()
-    } else if let Some(what) = rule::enveloped::describe(flows) {
-        what
-    } else {
-        like(flows).filter(|_| state == State::Unexplained).unwrap_or_else(|| state.what().to_owned())
-    };
-    (protocol, what)
 }
