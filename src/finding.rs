@@ -128,7 +128,8 @@ pub struct TunnelNote {
 pub struct Opening {
     pub from: Side,
     pub frame: FrameRef,
-    /// The first 64 bytes; empty where they hold a password that is not shown.
+    /// The first 64 bytes; of an RPC call those before its credential, and none where a password is known to be in it, unless
+    /// secrets are shown.
     #[serde(serialize_with = "as_hexadecimal")]
     #[cfg_attr(feature = "cli", schemars(with = "String", regex(pattern = "^([0-9a-f]{2})*$")))]
     pub bytes: Vec<u8>,

@@ -5,12 +5,14 @@ mod fragments;
 mod headers;
 mod opening;
 mod remote_call;
+mod to_read;
 
 pub use beats::Beats;
 pub use fragments::Fragments;
 pub use headers::{BothHeaders, Headers};
 pub use opening::{Chunk, MAX_CRUMB, Opening, SHOWN, Size, Stream};
 pub use remote_call::{Asked, CallSeen, Counted, Identity, MAX_XIDS, Named, RemoteCalls, ReplySeen, Strays};
+pub use to_read::ToRead;
 
 use crate::class::Class;
 use crate::frame::Stamp;
@@ -171,6 +173,18 @@ impl Half {
         }
     }
 
+    /// RPC messages that are to be read again, where there are any.
+    #[must_use]
+    pub fn to_read(&self) -> Option<&ToRead> {
+        self.remote_calls.as_deref()?.to_read.as_deref()
+    }
+
+    /// Whether there were more of them than is kept.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        self.to_read().is_some_and(|to_read| to_read.is_cut(&self.opening))
+    }
+
     /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it, and `whole` whether it holds
     /// them whole and nothing else; what is to be counted of them goes to `later`.
     pub fn observe(
@@ -191,11 +205,19 @@ impl Half {
             return;
         }
         self.broken += u64::from(!whole);
-        // What is counted in full, and nobody reads again.
-        let plain = whole && !calls.iter().any(read_again::is_worth);
-        self.opening.observe(stamp, packet, plain);
+        // The first fragment of a datagram does not say how long its message is, and so not what it may be.
+        let is_fragment = packet.fragment.is_some();
+        let whole = whole && !is_fragment;
+        if whole {
+            self.opening.count(stamp, packet, rpc::before_credential(calls));
+        } else {
+            self.opening.observe(stamp, packet);
+        }
         if !calls.is_empty() {
             let remote_calls = self.remote_calls.get_or_insert_default();
+            if calls.iter().any(|found| read_again::is_worth(found, is_fragment)) {
+                remote_calls.to_read.get_or_insert_default().observe(stamp, packet, whole, &self.opening);
+            }
             calls.iter().filter_map(|found| remote_calls.observe(stamp, found)).for_each(later);
         }
         // What is RPC from its first byte is nothing else.

@@ -19,7 +19,7 @@ use crate::rule::company::Company;
 use crate::rule::{self, Context, disguise, rpc, rpc_abuse, rpc_credential, rpc_password, sweep};
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
-use crate::signature::read_again;
+use crate::signature::{self, Payload, read_again};
 use crate::table::{FlowTable, Gathered, Tier};
 use crate::words::count;
 use describe::describe;
@@ -66,8 +66,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     let answers = dialogue::answered(talkative.iter().map(|(key, flow)| (key, flow)), |call| {
         read_again::PROGRAMS.contains(&call.program)
     });
-    let is_cut = |half: &Half| half.opening.is_full() && half.remote_calls.is_some();
-    let unread = talkative.iter().filter(|(_, flow)| asks_to_read(flow) && flow.halves.iter().any(is_cut)).count();
+    let unread = talkative.iter().filter(|(key, flow)| has_unread(table.scope(), key, flow)).count();
     let bindings = Bindings::of_answers(&answers);
     let mut announced = Announced::default();
     table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
@@ -199,6 +198,13 @@ fn asks_to_read(flow: &Flow) -> bool {
     read_again::PROGRAMS.iter().any(|program| flow.calls_program(*program))
 }
 
+/// Whether a portmapper, a binder or NetInfo said more than is kept to be read.
+fn has_unread(scope: &Scope, key: &FlowKey, flow: &Flow) -> bool {
+    let [a, b] = key.ends;
+    let ports = Ports { transport: key.transport, source: a.port, destination: b.port };
+    (scope.is_portmapper(ports) || asks_to_read(flow)) && flow.halves.iter().any(Half::has_unread)
+}
+
 /// Conversations whose calls and answers are worth reading in full: with portmappers, binders and NetInfo's servers, on
 /// whatever port, and datagrams that answer a call sent elsewhere.
 fn talkative(table: &FlowTable) -> Vec<(FlowKey, Flow)> {
@@ -296,17 +302,26 @@ fn client_finding(
     Finding { known: effect.known, allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
 }
 
-/// What was said first: the earliest payload of each side, in the first conversation that has any.
+/// What was said first: the earliest payload of each side, in the first conversation that has any. Nothing where passwords were
+/// seen, and never what an RPC call carries behind the flavor of its credential, unless secrets are to be shown.
 fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_secrets: bool) -> Vec<Opening> {
     let spoke = flows.iter().filter(|flow| flow.has_payload()).min_by_key(|flow| flow.order());
     let Some(kept) = spoke.and_then(|spoke| table.flow(&spoke.key)).zip(spoke) else { return Vec::new() };
-    let tells = |by| [rpc_credential::PASSWORD.id, rpc_password::ABOUT.id].contains(&by);
+    let secret = [rpc_credential::PASSWORD, rpc_password::ABOUT, rule::nis::PASSWORDS, rule::netinfo::TRANSFER];
+    let tells = |by| secret.iter().any(|about| about.id == by);
     let hidden = !show_secrets && finding.evidence.iter().any(|reason| tells(reason.by));
     let (flow, conversation) = kept;
     let mut openings: Vec<(Stamp, Opening)> = Vec::new();
     for (end, half) in conversation.key.ends.iter().zip(&flow.halves) {
         let Some(first) = half.opening.payloads().next() else { continue };
-        let shown = if hidden { 0 } else { first.bytes.len().min(SHOWN) };
+        let payload =
+            Payload { transport: conversation.key.transport, bytes: &first.bytes, wire_len: first.wire_len as usize };
+        let found: Vec<_> = signature::rpc::found(&payload).collect();
+        let shown = match show_secrets {
+            _ if hidden => 0,
+            true => first.bytes.len().min(SHOWN),
+            false => first.bytes.len().min(SHOWN).min(signature::rpc::before_credential(&found)),
+        };
         let opening = Opening {
             from: if *end == conversation.client() { Side::Client } else { Side::Server },
             frame: first.stamp.at,

@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 pub use gathered::Gathered;
 use waiting::{Direction, Waiting};
 
-/// Flows with payload that are kept by default. One costs 0.8 KB, and up to 9 KB more when both openings are full.
+/// Flows with payload that are kept by default. One costs 0.8 KB, and up to 9 KB more when both openings are full;
+/// where both sides say without end what portmappers say, 32 KB more.
 pub const MAX_FLOWS: usize = 50_000;
 /// Flows without payload for each with: they cost 0.3 KB, and a scan makes many.
 const BARE_FLOWS: usize = 4;
@@ -305,7 +306,7 @@ impl FlowTable {
         {
             let opening = &mut crumbs.0[sender];
             opening.resize(Size::Crumbs);
-            opening.observe(frame.stamp(), packet, false);
+            opening.observe(frame.stamp(), packet);
         }
         if let Some(fragment) = packet.fragment_key()
             && let Some(fragments) = self.fragments.entry(fragment)

@@ -366,6 +366,65 @@ fn a_captured_password_is_shown_only_when_asked_for() {
     }
 }
 
+/// Passwords and keys in calls of every kind, also where the capture cuts them and no rule reads them, or an echo sends them back.
+#[test]
+fn what_a_call_carries_behind_its_flavor_is_in_no_report() {
+    let world = World::new();
+    let secret = b"Zx9secret";
+    let text = |bytes: &[u8]| forge::shapes::opaque(bytes);
+    let inverted: Vec<u8> = secret.iter().map(|byte| !byte).collect();
+    let plain = |named: [u32; 3], arguments: &[u8]| forge::shapes::call(7, named, arguments);
+    let as_machine = |named: [u32; 3]| {
+        forge::shapes::call_as(7, named, 1, &forge::shapes::auth_sys(&inverted, 0, 0), &forge::shapes::words(&[1, 1]))
+    };
+    let update = [text(secret), text(b"jdoe"), text(b"x"), text(b"%n%n%n%s")].concat();
+    let calls = [
+        plain([100_009, 1, 1], &update),
+        plain([100_009, 2, 1], &update),
+        plain([100_009, 1, 1], &[text(&secret.repeat(40)), text(b"jdoe")].concat()),
+        plain([150_001, 2, 13], &[text(b""), text(b"bob"), text(secret)].concat()),
+        plain([100_029, 2, 7], &secret.repeat(5)),
+        plain([100_000, 2, 5], &[&forge::shapes::words(&[100_009, 1, 1, 40])[..], &update].concat()),
+        as_machine([200_100_000, 2, 8]),
+        as_machine([200_100_000, 2, 1]),
+        as_machine([200_100_001, 1, 5]),
+    ];
+    let needles: [Vec<u8>; 2] = [secret[..5].to_vec(), inverted[..5].to_vec()];
+    let written = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
+    for (number, call) in calls.iter().enumerate() {
+        for (tcp, echo) in [(false, false), (false, true), (true, false)] {
+            let mut frames = Vec::new();
+            let mut send = |from: (u8, u16), to: (u8, u16), sequence: u32, message: &[u8]| {
+                let frame = if tcp {
+                    forge::tcp_frame(from, to, sequence, PSH | ACK, &forge::record(message))
+                } else {
+                    forge::udp_frame(from, to, message)
+                };
+                frames.push(at(1_000_000_000 + frames.len() as u64, frame));
+            };
+            send((1, 40_000), (2, 817), 1, call);
+            let answer = if echo { call.clone() } else { forge::rpc_reply(7) };
+            send((2, 817), (1, 40_000), 1, &answer);
+            for snap_len in (60..frames[0].bytes.len()).step_by(if number % 2 == 0 { 7 } else { 5 }).chain([usize::MAX])
+            {
+                let mut cut = frames.clone();
+                for frame in &mut cut {
+                    frame.bytes.truncate(snap_len);
+                }
+                world.write("call.pcap", &forge::pcap(1, false, true, &cut));
+                world.run(&["-q", "call.pcap", "-o", "r.html", "-o", "r.json"]);
+                let reports = ["r.html", "r.json"]
+                    .map(|name| fs::read_to_string(world.folder.path().join(name)).expect("written"));
+                for needle in &needles {
+                    let hex = written(needle);
+                    let told = reports.iter().any(|text| text.contains(&hex.concat()) || text.contains(&hex.join(" ")));
+                    assert!(!told, "call {number}, tcp {tcp}, echo {echo}, {snap_len} bytes captured");
+                }
+            }
+        }
+    }
+}
+
 /// Calls in one file and answers in another teach and pair as those in one file do.
 #[test]
 fn a_call_and_its_answer_may_lie_in_different_files() {

@@ -88,27 +88,26 @@ pub fn answered<'a>(
     answered
 }
 
-/// Every message of a side's opening: each datagram for itself, segments put together.
+/// Every message of a side that is to be read: those that came whole, each datagram of its opening for itself, and segments put
+/// together.
 fn each_message(flow: &Flow, side: usize, transport: Transport, mut take: impl FnMut(Stamp, &Found<'_>)) {
-    let opening = &flow.halves[side].opening;
-    match transport {
-        Transport::Udp => {
-            for chunk in opening.chunks() {
-                let payload = Payload { transport, bytes: &chunk.bytes, wire_len: chunk.wire_len as usize };
-                rpc::found(&payload).for_each(|found| take(chunk.stamp, &found));
-            }
-        }
-        Transport::Tcp => {
-            for stream in opening.streams(flow.headers[side].start_sequence()) {
-                let payload = Payload::whole(transport, &stream.bytes);
-                let joined = Joined::of(&payload);
-                let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
-                for found in rpc::found(&payload).take(MAX_MESSAGES) {
-                    let at = joined.as_ref().map_or(found.at, |joined| joined.original(found.at));
-                    if let Some(stamp) = stream.seen(at) {
-                        take(stamp, &found);
-                    }
-                }
+    let half = &flow.halves[side];
+    let datagrams = if transport == Transport::Udp { half.opening.chunks() } else { &[] };
+    for chunk in half.to_read().into_iter().flat_map(|to_read| to_read.messages.chunks()).chain(datagrams) {
+        let payload = Payload { transport, bytes: &chunk.bytes, wire_len: chunk.wire_len as usize };
+        rpc::found(&payload).for_each(|found| take(chunk.stamp, &found));
+    }
+    if transport == Transport::Udp {
+        return;
+    }
+    for stream in half.opening.streams(flow.headers[side].start_sequence()) {
+        let payload = Payload::whole(transport, &stream.bytes);
+        let joined = Joined::of(&payload);
+        let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
+        for found in rpc::found(&payload).take(MAX_MESSAGES) {
+            let at = joined.as_ref().map_or(found.at, |joined| joined.original(found.at));
+            if let Some(stamp) = stream.seen(at) {
+                take(stamp, &found);
             }
         }
     }

@@ -31,7 +31,7 @@ impl<'a> Said<'a> {
             }
             if stream.from_start {
                 // Whole messages are no part of the stream.
-                said.add(half.opening.plain());
+                said.add(half.opening.counted());
                 return said;
             }
         }

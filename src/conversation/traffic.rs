@@ -34,7 +34,7 @@ pub struct Traffic<'a> {
     pub first_payload: Option<Stamp>,
     /// The first seconds with payload, where there are enough to tell a period.
     pub beats: Vec<u32>,
-    /// Different payloads among the first ones that were kept.
+    /// Different payloads among the first ones that were kept, or different RPC calls.
     pub different: usize,
     /// What its first bytes are like, where nobody knows what they are. Boxed, because most are known.
     pub texture: Option<Box<Texture>>,
@@ -64,6 +64,7 @@ impl Traffic<'_> {
     #[must_use]
     pub(super) fn of(gathered: &Gathered<'_>, side: usize) -> Self {
         let (headers, half) = (&gathered.headers[side], &gathered.halves[side]);
+        let calls = half.remote_calls.as_deref().map_or(0, |calls| calls.calls.len());
         debug_assert!(gathered.key.transport == Transport::Tcp || headers.syn == 0);
         Traffic {
             packets: headers.packets,
@@ -83,7 +84,7 @@ impl Traffic<'_> {
             last: headers.last,
             first_payload: half.first_payload,
             beats: Some(half.beats.seconds()).filter(|beats| beats.len() >= MIN_BEATS).unwrap_or_default().to_vec(),
-            different: half.opening.chunks().len(),
+            different: half.opening.chunks().len().max(calls),
             texture: None,
             remote_calls: None,
             gathered: gathered.fragments[side].clone(),

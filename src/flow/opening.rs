@@ -2,7 +2,7 @@
 //! end. Knows no protocol.
 
 use crate::frame::Stamp;
-use crate::merge::{Merge, earliest, keep_earliest};
+use crate::merge::{Merge, earliest};
 use crate::packet::{Packet, flag};
 
 /// What a chunk costs beside its bytes.
@@ -15,6 +15,8 @@ pub enum Size {
     /// bytes.
     #[default]
     Ordinary,
+    /// For messages that are read again: a few lists of services, or eighty short answers.
+    Answers,
     /// Where every answer counts: a portmapper's list of 500 services, in one datagram or over several segments.
     Large,
     /// For small segments only: a thousand of them hold what a stream in crumbs says.
@@ -25,6 +27,7 @@ impl Size {
     const fn budget(self) -> usize {
         match self {
             Size::Ordinary => 4096,
+            Size::Answers => 8192,
             Size::Large => 32 * 1024,
             Size::Crumbs => 64 * 1024,
         }
@@ -33,6 +36,7 @@ impl Size {
     const fn chunk(self) -> usize {
         match self {
             Size::Ordinary => 2048,
+            Size::Answers => 8192,
             Size::Large => 16 * 1024,
             Size::Crumbs => MAX_CRUMB,
         }
@@ -56,7 +60,8 @@ pub struct Chunk {
     pub wire_len: u32,
 }
 
-/// The different payloads of a direction that were seen earliest, until their cost reaches the budget.
+/// The different payloads of a direction that were seen earliest, until their cost reaches the budget; those apart of which
+/// everything was counted when they came.
 ///
 /// Mergeable: a payload that belongs to the earliest of everything belongs to the earliest of the part in which it was
 /// first seen, because what stands before it there stands before it everywhere.
@@ -68,8 +73,8 @@ pub struct Opening {
     /// The last chunk's stamp once the budget is reached: what comes later is refused without a look at the chunks.
     closed: Option<Stamp>,
     size: Size,
-    /// The earliest of the payloads that nobody puts together with others or reads again: the first [`SHOWN`] bytes of it.
-    plain: Option<Chunk>,
+    /// The beginning of the earliest payload of which everything was counted when it came: for the report to show.
+    counted: Option<Chunk>,
 }
 
 impl Opening {
@@ -78,27 +83,18 @@ impl Opening {
         self.size = size;
     }
 
-    /// Takes a payload in. Of those that are `plain` everything was learnt when they came: the earliest is kept, to be shown.
-    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>, plain: bool) {
-        let (before, max) = if plain {
-            (self.plain.as_ref().map(|known| known.stamp), SHOWN)
-        } else {
-            (self.closed, self.size.chunk())
-        };
-        if before.is_none_or(|before| stamp < before) {
-            let bytes = &packet.payload[..packet.payload.len().min(max)];
-            // A SYN takes a sequence number of its own, before the data that it may carry (RFC 9293, section 3.4).
-            let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence.wrapping_add((tcp.flags & flag::SYN != 0).into()));
-            self.keep(Chunk { stamp, sequence, bytes: bytes.into(), wire_len: packet.payload_len }, plain);
+    /// Keeps a payload to be put together with others, or to be read again.
+    pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>) {
+        if self.closed.is_none_or(|closed| stamp < closed) {
+            self.insert(chunk(stamp, packet, self.size.chunk()));
+            self.trim();
         }
     }
 
-    fn keep(&mut self, chunk: Chunk, plain: bool) {
-        if plain {
-            keep_earliest(&mut self.plain, chunk);
-        } else {
-            self.insert(chunk);
-            self.trim();
+    /// Takes a payload of which everything was counted when it came: of the earliest of those the first `shown` bytes are kept.
+    pub fn count(&mut self, stamp: Stamp, packet: &Packet<'_>, shown: usize) {
+        if self.counted.as_ref().is_none_or(|known| stamp < known.stamp) {
+            self.counted = Some(chunk(stamp, packet, shown.min(SHOWN)));
         }
     }
 
@@ -128,24 +124,35 @@ impl Opening {
         self.closed = self.chunks.last().filter(|_| self.cost >= self.size.budget()).map(|last| last.stamp);
     }
 
-    /// Whether the budget is reached, so that later payloads are not kept.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.closed.is_some()
+    pub fn size(&self) -> Size {
+        self.size
     }
 
-    /// The earliest of the payloads that are plain.
+    /// The most that is kept of one payload, in bytes.
     #[must_use]
-    pub fn plain(&self) -> Option<&Chunk> {
-        self.plain.as_ref()
+    pub fn most(&self) -> usize {
+        self.size.chunk()
     }
 
-    /// What is kept, in the order in which it was seen: [`Opening::chunks`], and the first of the payloads that are plain.
+    /// Where the budget was reached: what came later was not kept, and of the last payload perhaps not all.
+    #[must_use]
+    pub fn closed(&self) -> Option<Stamp> {
+        self.closed
+    }
+
+    /// The beginning of the earliest payload that was only counted.
+    #[must_use]
+    pub fn counted(&self) -> Option<&Chunk> {
+        self.counted.as_ref()
+    }
+
+    /// All that is kept, in the order in which it was seen: [`Opening::chunks`] and [`Opening::counted`].
     pub fn payloads(&self) -> impl Iterator<Item = &Chunk> {
-        let plain = self.plain.as_ref();
-        let earlier = plain.map_or(0, |plain| self.chunks.partition_point(|chunk| chunk.stamp < plain.stamp));
+        let counted = self.counted.as_ref();
+        let earlier = counted.map_or(0, |counted| self.chunks.partition_point(|chunk| chunk.stamp < counted.stamp));
         let (before, behind) = self.chunks.split_at(earlier);
-        before.iter().chain(plain).chain(behind)
+        before.iter().chain(counted).chain(behind)
     }
 
     /// Those that are to be put together or read again, in the order in which they were seen.
@@ -155,7 +162,7 @@ impl Opening {
     }
 
     /// The beginning of the byte stream, without gaps: from the sequence number after `start` where the handshake was
-    /// seen, otherwise from the earliest byte there is. Empty where that was plain.
+    /// seen, otherwise from the earliest byte there is. Empty where that was only counted.
     #[must_use]
     pub fn stream(&self, start: Option<u32>) -> Stream {
         let begins = |stream: &Stream| match start {
@@ -195,6 +202,14 @@ impl Opening {
     }
 }
 
+/// A packet's payload, or the first `max` bytes of it.
+fn chunk(stamp: Stamp, packet: &Packet<'_>, max: usize) -> Chunk {
+    let bytes = packet.payload[..packet.payload.len().min(max)].into();
+    // A SYN takes a sequence number of its own, before the data that it may carry (RFC 9293, section 3.4).
+    let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence.wrapping_add((tcp.flags & flag::SYN != 0).into()));
+    Chunk { stamp, sequence, bytes, wire_len: packet.payload_len }
+}
+
 fn cost(chunk: &Chunk) -> usize {
     chunk.bytes.len() + OVERHEAD
 }
@@ -204,7 +219,7 @@ impl Merge for Opening {
         self.size = self.size.max(other.size);
         other.chunks.into_iter().for_each(|chunk| self.insert(chunk));
         self.trim();
-        self.plain = earliest(self.plain.take(), other.plain);
+        self.counted = earliest(self.counted.take(), other.counted);
     }
 }
 
@@ -238,10 +253,19 @@ mod tests {
         Chunk { stamp, sequence, bytes: bytes.into(), wire_len: bytes.len() as u32 }
     }
 
+    fn take(opening: &mut Opening, chunk: Chunk, counted: bool) {
+        if counted {
+            opening.counted = earliest(opening.counted.take(), Some(chunk));
+        } else {
+            opening.insert(chunk);
+            opening.trim();
+        }
+    }
+
     fn mixed(chunks: &[(Chunk, bool)]) -> Opening {
         let mut opening = Opening::default();
-        for (chunk, plain) in chunks {
-            opening.keep(chunk.clone(), *plain);
+        for (chunk, counted) in chunks {
+            take(&mut opening, chunk.clone(), *counted);
         }
         opening
     }
@@ -267,19 +291,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_plain_payload_is_kept_and_no_stream_begins_behind_it() {
-        let mut opening = Opening::default();
-        for (number, bytes, plain) in [(2, b"plain", true), (3, b"later", true), (4, b"begun", false)] {
-            opening.keep(chunk(number, 0, bytes), plain);
-        }
+    fn the_first_payload_that_was_counted_is_kept_and_no_stream_begins_behind_it() {
+        let parts = [(chunk(2, 0, b"count"), true), (chunk(3, 5, b"later"), true), (chunk(4, 10, b"begun"), false)];
+        let mut opening = mixed(&parts);
         let kept: Vec<&[u8]> = opening.payloads().map(|chunk| &*chunk.bytes).collect();
-        assert_eq!(kept, [b"plain", b"begun"]);
+        assert_eq!(kept, [b"count", b"begun"]);
         assert_eq!(opening.stream(None), Stream::default());
         assert_eq!(opening.streams(None).next().map(|stream| stream.bytes), Some(b"begun".to_vec()));
 
-        opening.keep(chunk(1, 0, b"first"), false);
+        take(&mut opening, chunk(1, 0, b"first"), false);
         let kept: Vec<&[u8]> = opening.payloads().map(|chunk| &*chunk.bytes).collect();
-        assert_eq!(kept, [b"first", b"plain", b"begun"]);
+        assert_eq!(kept, [b"first", b"count", b"begun"]);
     }
 
     proptest! {
@@ -289,10 +311,10 @@ mod tests {
             cut in 0usize..20,
             swap: bool,
         ) {
-            let chunks: Vec<(Chunk, bool)> = parts.iter().enumerate().map(|(number, &(time, sequence, len, plain))| {
+            let chunks: Vec<(Chunk, bool)> = parts.iter().enumerate().map(|(number, &(time, sequence, len, counted))| {
                 let stamp = Stamp { time: Timestamp(time), at: FrameRef::new(0, number as u64 + 1) };
                 let bytes = vec![0; len.min(Size::Ordinary.chunk())].into();
-                (Chunk { stamp, sequence, bytes, wire_len: 0 }, plain)
+                (Chunk { stamp, sequence, bytes, wire_len: 0 }, counted)
             }).collect();
             let (a, b) = chunks.split_at(cut.min(chunks.len()));
             let (a, b) = if swap { (b, a) } else { (a, b) };

@@ -1,6 +1,7 @@
 //! What is learnt of the RPC messages of one direction: sums by procedure, and a sample of transaction ids that is the
 //! same sample in both directions, so that calls and replies can be paired at the end, whoever saw them.
 
+use super::ToRead;
 use crate::frame::Stamp;
 use crate::merge::{Few, Merge, Rank, Sample, earliest, spread, spread_bytes, spread_with};
 use crate::signature::arguments::{self, Detail};
@@ -34,6 +35,8 @@ pub struct RemoteCalls {
     pub outcomes: Few<Outcome, super::Sighting, { Outcome::COUNT }, 1>,
     pub credentials: Few<Identity, super::Sighting, MAX_CREDENTIALS>,
     pub details: Few<Detail, super::Sighting, MAX_DETAILS>,
+    /// Boxed, because few directions have any.
+    pub to_read: Option<Box<ToRead>>,
     /// Messages found inside segments, of which only the other direction can say whether they are any.
     pub strays: Strays,
 }
@@ -400,6 +403,7 @@ impl Merge for RemoteCalls {
             outcomes,
             credentials,
             details,
+            to_read,
             strays,
         } = other;
         self.call_messages += call_messages;
@@ -412,6 +416,9 @@ impl Merge for RemoteCalls {
         self.outcomes.merge(outcomes);
         self.credentials.merge(credentials);
         self.details.merge(details);
+        if let Some(theirs) = to_read {
+            self.to_read.get_or_insert_default().merge(*theirs);
+        }
         self.strays.calls.merge(strays.calls);
         self.strays.asked.merge(strays.asked);
         self.strays.replies.merge(strays.replies);

@@ -159,7 +159,7 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
         say(
             "",
             format!(
-                "{flows} with portmappers or NetInfo read in part: more was said than is kept, so a port may be missing"
+                "{flows} with portmappers or NetInfo read in part: more was said than is kept, so a name or a port may be missing"
             ),
         );
     }

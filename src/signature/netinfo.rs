@@ -13,6 +13,8 @@ pub const BINDER: u32 = 200_100_001;
 
 /// The longest name that is read; the protocol allows 65,535.
 const MAX_NAME: usize = 255;
+/// Properties in the answer to STATISTICS: far more than netinfod gives.
+const MAX_PROPERTIES: u32 = 64;
 /// Procedures whose results are read.
 pub const STATISTICS: u32 = 1;
 pub const RPARENT: u32 = 22;
@@ -110,7 +112,7 @@ pub enum Copy {
 #[must_use]
 pub fn tag_of_statistics(result: &[u8]) -> Option<(String, Option<Copy>)> {
     let mut reader = Reader::new(result);
-    for _ in 0..reader.word()?.min(16) {
+    for _ in 0..reader.word().filter(|count| *count <= MAX_PROPERTIES)? {
         let name = reader.opaque(MAX_NAME)?;
         let values: Vec<&[u8]> = (0..reader.word()?.min(16)).map_while(|_| reader.opaque(MAX_NAME)).collect();
         if name == b"tag" {
@@ -130,7 +132,7 @@ pub fn tag_of_statistics(result: &[u8]) -> Option<(String, Option<Copy>)> {
 pub fn parent(result: &[u8]) -> Option<(String, Ipv4Addr)> {
     let mut reader = Reader::new(result);
     (reader.word()? == 0).then_some(())?;
-    Some((super::quote(reader.opaque(MAX_NAME)?), Ipv4Addr::from_bits(reader.word()?)))
+    Some((super::quote(reader.padded(MAX_NAME)?), Ipv4Addr::from_bits(reader.word()?)))
 }
 
 #[cfg(test)]

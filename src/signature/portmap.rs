@@ -202,7 +202,7 @@ impl Question {
                 if reader.word() == Some(0) {
                     let count = reader.word().map_or(0, |count| (count as usize).min(MAX_DOMAINS));
                     for _ in 0..count {
-                        let Some(tag) = reader.opaque(MAX_STRING).map(text) else { break };
+                        let Some(tag) = reader.padded(MAX_STRING).map(text) else { break };
                         let Some(ports) = domain_ports(&mut reader, &tag) else { break };
                         learnt.extend(ports);
                     }

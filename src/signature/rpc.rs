@@ -27,6 +27,8 @@ const MAX_PROCEDURE: u32 = 1024;
 const MAX_PROCEDURE_IN_FULL: u32 = 0xfffe;
 /// Stands for a procedure that the capture cut off.
 pub const PROCEDURE_CUT: u32 = u32::MAX;
+/// Transaction id, type, RPC version, program, version, procedure and flavor of a call, in bytes.
+const BEFORE_CREDENTIAL: usize = 28;
 /// What an RPC message says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -141,6 +143,13 @@ impl Found<'_> {
     pub const fn is_at_start(&self) -> bool {
         self.at <= 4
     }
+}
+
+/// How many bytes of a payload stand before the credential of its first call: behind them come machine names and passwords.
+#[must_use]
+pub fn before_credential(found: &[Found<'_>]) -> usize {
+    let call = found.iter().find(|found| matches!(found.message.body, Body::Call(_)));
+    call.map_or(usize::MAX, |call| call.at + BEFORE_CREDENTIAL)
 }
 
 /// The RPC messages that begin in a payload: one in a datagram, any number in a segment.

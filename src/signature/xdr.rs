@@ -40,6 +40,18 @@ impl<'a> Reader<'a> {
         *self = ahead;
         Some(data)
     }
+
+    /// The same, where its padding is zeros, as it has to be: numbers that are read as a string seldom have that.
+    pub fn padded(&mut self, max: usize) -> Option<&'a [u8]> {
+        let before = *self;
+        let data = self.opaque(max)?;
+        let read = &before.bytes[4..before.bytes.len() - self.bytes.len()];
+        if read[data.len()..].iter().any(|byte| *byte != 0) {
+            *self = before;
+            return None;
+        }
+        Some(data)
+    }
 }
 
 #[cfg(test)]
@@ -56,5 +68,8 @@ mod tests {
         let mut long = Reader::new(&[0xff, 0xff, 0xff, 0xff]);
         assert_eq!(long.opaque(usize::MAX), None);
         assert_eq!(long.rest().len(), 4, "a failed read does not move");
+        let mut odd = Reader::new(&[0, 0, 0, 1, 0, 0, 1, 0xa4]);
+        assert_eq!((odd.padded(255), odd.rest().len()), (None, 8), "numbers");
+        assert_eq!(odd.opaque(255), Some(&[0][..]));
     }
 }

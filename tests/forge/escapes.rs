@@ -18,6 +18,7 @@ pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
         ("forged-not-served", not_served()),
         ("forged-busy", busy()),
         ("forged-late", late()),
+        ("forged-reads", reads()),
         ("forged-length-prefixed", length_prefixed()),
     ]
 }
@@ -175,6 +176,23 @@ fn busy() -> Vec<Forged> {
     tape.ask(CLIENT, (2, 812), &call(1, [100_004, 2, 4], &map(b"passwd.byname")), &found(1));
     let asked = udp(40_000, 812, &call(2, [100_004, 2, 4], &map(b"passwd.byname")));
     tape.add(ethernet(0x0800, &ipv4(17, [203, 0, 113, 7], host(2), 0, &asked)));
+    tape.0
+}
+
+/// Small calls with long answers over UDP to twelve clients, each call for something else: NFS reads files, NetInfo lists
+/// directories.
+fn reads() -> Vec<Forged> {
+    let mut tape = Tape::default();
+    for xid in 1..=4 {
+        for host in 11..=22 {
+            let client = (host, 40_000);
+            let read = [words(&[0, 0, 800, 0]), opaque(&[b'x'; 800])].concat();
+            let place = [opaque(&[7; 4]), words(&[0, xid * 800, 800])].concat();
+            tape.ask(client, (2, 811), &call(xid, [100_003, 3, 6], &place), &reply(xid, &read));
+            let listed = [words(&[0, 0, xid, 200]), words(&[9; 200])].concat();
+            tape.ask(client, (2, 812), &call(xid, [200_100_000, 2, 11], &words(&[xid, 0])), &reply(xid, &listed));
+        }
+    }
     tape.0
 }
 

@@ -82,11 +82,11 @@ impl Tape {
     }
 }
 
-pub(super) fn words(words: &[u32]) -> Vec<u8> {
+pub fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
-pub(super) fn opaque(bytes: &[u8]) -> Vec<u8> {
+pub fn opaque(bytes: &[u8]) -> Vec<u8> {
     let mut all = words(&[bytes.len() as u32]);
     all.extend(bytes);
     all.resize(all.len().next_multiple_of(4), 0);
@@ -94,12 +94,12 @@ pub(super) fn opaque(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A call with a credential of this flavor and body, and arguments.
-pub(super) fn call_as(xid: u32, named: [u32; 3], flavor: u32, body: &[u8], arguments: &[u8]) -> Vec<u8> {
+pub fn call_as(xid: u32, named: [u32; 3], flavor: u32, body: &[u8], arguments: &[u8]) -> Vec<u8> {
     [words(&[xid, 0, 2, named[0], named[1], named[2], flavor]), opaque(body), words(&[0, 0]), arguments.to_vec()]
         .concat()
 }
 
-pub(super) fn call(xid: u32, named: [u32; 3], arguments: &[u8]) -> Vec<u8> {
+pub fn call(xid: u32, named: [u32; 3], arguments: &[u8]) -> Vec<u8> {
     call_as(xid, named, 0, &[], arguments)
 }
 
@@ -107,7 +107,7 @@ pub(super) fn reply(xid: u32, result: &[u8]) -> Vec<u8> {
     [words(&[xid, 1, 0, 0, 0, 0]), result.to_vec()].concat()
 }
 
-pub(super) fn auth_sys(machine: &[u8], uid: u32, gid: u32) -> Vec<u8> {
+pub fn auth_sys(machine: &[u8], uid: u32, gid: u32) -> Vec<u8> {
     [words(&[77]), opaque(machine), words(&[uid, gid, 0])].concat()
 }
 
@@ -331,6 +331,13 @@ fn fragments() -> Vec<Forged> {
         tape.add(pieces[index].clone());
     }
     tape.add(ethernet(0x0800, &ipv4(17, host(3), host(1), 0x00b9, &[9; 400])));
+    // A portmapper forwards a call, and its answer comes in two: the first gives the port away.
+    tape.udp(CLIENT, (4, 111), &call(2, [100_000, 2, 5], &[words(&[100_002, 2, 2]), opaque(b"")].concat()));
+    let answer = udp(111, CLIENT.1, &reply(2, &[words(&[811]), opaque(&[1; 1600])].concat()));
+    let (first, rest) = answer.split_at(1480);
+    tape.add(ethernet(0x0800, &ipv4(17, host(4), host(1), 0x2000, first)));
+    tape.add(ethernet(0x0800, &ipv4(17, host(4), host(1), 185, rest)));
+    tape.ask((1, 40_001), (4, 811), b"?", b"!");
     tape.0
 }
 
