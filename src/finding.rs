@@ -128,8 +128,8 @@ pub struct TunnelNote {
 pub struct Opening {
     pub from: Side,
     pub frame: FrameRef,
-    /// The first 64 bytes; of an RPC call those before its credential, and none where a password is known to be in it, unless
-    /// secrets are shown.
+    /// The first 64 bytes; unless secrets are shown, only those that can hold no password: of RPC calls those before the
+    /// credential, of replies those up to the first word of the result.
     #[serde(serialize_with = "as_hexadecimal")]
     #[cfg_attr(feature = "cli", schemars(with = "String", regex(pattern = "^([0-9a-f]{2})*$")))]
     pub bytes: Vec<u8>,

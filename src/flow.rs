@@ -179,10 +179,10 @@ impl Half {
         self.remote_calls.as_deref()?.to_read.as_deref()
     }
 
-    /// Whether there were more of them than is kept.
+    /// Whether there were more of them than is kept, or segments in which they may have been.
     #[must_use]
     pub fn has_unread(&self) -> bool {
-        self.to_read().is_some_and(|to_read| to_read.is_cut(&self.opening))
+        self.opening.is_cut() || self.to_read().is_some_and(ToRead::is_cut)
     }
 
     /// Takes a payload of this direction in. `calls` are the RPC messages that begin in it, and `whole` whether it holds
@@ -209,7 +209,7 @@ impl Half {
         let is_fragment = packet.fragment.is_some();
         let whole = whole && !is_fragment;
         if whole {
-            self.opening.count(stamp, packet, rpc::before_credential(calls));
+            self.opening.count(stamp, packet, rpc::before_secrets(calls));
         } else {
             self.opening.observe(stamp, packet);
         }

@@ -302,8 +302,9 @@ fn client_finding(
     Finding { known: effect.known, allowed: effect.allowed, quieted: effect.quieted, lifted, ..finding }
 }
 
-/// What was said first: the earliest payload of each side, in the first conversation that has any. Nothing where passwords were
-/// seen, and never what an RPC call carries behind the flavor of its credential, unless secrets are to be shown.
+/// What was said first: the earliest payload of each side, in the first conversation that has any. Of RPC, unless secrets are to
+/// be shown, only what cannot hold a password: see [`signature::rpc::before_secrets`]; and nothing of a service where passwords
+/// were seen, or of a side whose first payload is the rest of a message.
 fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_secrets: bool) -> Vec<Opening> {
     let spoke = flows.iter().filter(|flow| flow.has_payload()).min_by_key(|flow| flow.order());
     let Some(kept) = spoke.and_then(|spoke| table.flow(&spoke.key)).zip(spoke) else { return Vec::new() };
@@ -314,20 +315,22 @@ fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_se
     let mut openings: Vec<(Stamp, Opening)> = Vec::new();
     for (end, half) in conversation.key.ends.iter().zip(&flow.halves) {
         let Some(first) = half.opening.payloads().next() else { continue };
+        let from = if *end == conversation.client() { Side::Client } else { Side::Server };
+        let traffic = if from == Side::Client { &conversation.from_client } else { &conversation.from_server };
         let payload =
             Payload { transport: conversation.key.transport, bytes: &first.bytes, wire_len: first.wire_len as usize };
         let found: Vec<_> = signature::rpc::found(&payload).collect();
+        let in_the_middle = traffic.remote_calls.is_some()
+            && !traffic.preamble
+            && found.first().is_none_or(|found| !found.is_at_start());
         let shown = match show_secrets {
             _ if hidden => 0,
             true => first.bytes.len().min(SHOWN),
-            false => first.bytes.len().min(SHOWN).min(signature::rpc::before_credential(&found)),
+            false if in_the_middle => 0,
+            false => first.bytes.len().min(SHOWN).min(signature::rpc::before_secrets(&found)),
         };
-        let opening = Opening {
-            from: if *end == conversation.client() { Side::Client } else { Side::Server },
-            frame: first.stamp.at,
-            bytes: first.bytes[..shown].to_vec(),
-            length: first.wire_len,
-        };
+        let opening =
+            Opening { from, frame: first.stamp.at, bytes: first.bytes[..shown].to_vec(), length: first.wire_len };
         openings.push((first.stamp, opening));
     }
     openings.sort_by_key(|(stamp, opening)| (*stamp, opening.from));

@@ -366,9 +366,10 @@ fn a_captured_password_is_shown_only_when_asked_for() {
     }
 }
 
-/// Passwords and keys in calls of every kind, also where the capture cuts them and no rule reads them, or an echo sends them back.
+/// Passwords and keys in calls of every kind and in their answers, also where the capture cuts them and no rule reads them, or an
+/// echo sends them back.
 #[test]
-fn what_a_call_carries_behind_its_flavor_is_in_no_report() {
+fn no_report_shows_what_rpc_messages_carry() {
     let world = World::new();
     let secret = b"Zx9secret";
     let text = |bytes: &[u8]| forge::shapes::opaque(bytes);
@@ -403,7 +404,9 @@ fn what_a_call_carries_behind_its_flavor_is_in_no_report() {
                 frames.push(at(1_000_000_000 + frames.len() as u64, frame));
             };
             send((1, 40_000), (2, 817), 1, call);
-            let answer = if echo { call.clone() } else { forge::rpc_reply(7) };
+            // As a map of passwords is answered.
+            let entry = [forge::shapes::words(&[1]), text(secret)].concat();
+            let answer = if echo { call.clone() } else { forge::shapes::reply(7, &entry) };
             send((2, 817), (1, 40_000), 1, &answer);
             for snap_len in (60..frames[0].bytes.len()).step_by(if number % 2 == 0 { 7 } else { 5 }).chain([usize::MAX])
             {

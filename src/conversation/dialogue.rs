@@ -30,6 +30,7 @@ pub struct Answered {
 }
 
 struct Question {
+    stamp: Stamp,
     call: Call,
     arguments: Vec<u8>,
 }
@@ -41,10 +42,10 @@ pub fn answered<'a>(
     is_of_interest: impl Fn(&Call) -> bool,
 ) -> Vec<Answered> {
     // By whom it was asked and its id, then who was asked.
-    let mut questions: HashMap<(Transport, Endpoint, u32), BTreeMap<IpAddr, Question>> = HashMap::new();
+    let mut questions: HashMap<(Transport, Endpoint, u32), BTreeMap<IpAddr, Vec<Question>>> = HashMap::new();
     for (key, flow) in flows.clone() {
         for side in [0, 1] {
-            each_message(flow, side, key.transport, |_, found| {
+            each_message(flow, side, key.transport, |stamp, found| {
                 if let Body::Call(call) = found.message.body
                     && !call.cut
                     && is_of_interest(&call)
@@ -52,7 +53,11 @@ pub fn answered<'a>(
                     let place = (key.transport, key.ends[side], found.message.xid);
                     let asked = key.ends[1 - side].address;
                     let known = questions.entry(place).or_default();
-                    known.entry(asked).or_insert_with(|| Question { call, arguments: found.content.to_vec() });
+                    let questions = known.entry(asked).or_default();
+                    // A piece of a call, as a segment that was sent again may hold, asks less than the whole.
+                    if found.ended || questions.is_empty() {
+                        questions.push(Question { stamp, call, arguments: found.content.to_vec() });
+                    }
                 }
             });
         }
@@ -69,7 +74,13 @@ pub fn answered<'a>(
                 let Some(known) = questions.get(&(key.transport, client, found.message.xid)) else { return };
                 // Whoever was asked, or the only one asked where that was a broadcast.
                 let question = known.get_key_value(&from.address).or_else(|| known.first_key_value());
-                let Some((asked, question)) = question else { return };
+                let Some((asked, questions)) = question else { return };
+                // An id may be used again: what was asked last before the answer, or first where the clocks do not agree.
+                let before =
+                    questions.iter().filter(|question| question.stamp < stamp).max_by_key(|question| question.stamp);
+                let Some(question) = before.or_else(|| questions.iter().min_by_key(|question| question.stamp)) else {
+                    return;
+                };
                 if outcome.is_success() {
                     answered.push(Answered {
                         call: question.call,
@@ -88,8 +99,8 @@ pub fn answered<'a>(
     answered
 }
 
-/// Every message of a side that is to be read: those that came whole, each datagram of its opening for itself, and segments put
-/// together.
+/// Every message of a side that is to be read, not in the order in which they came: those that came whole, each datagram of its
+/// opening for itself, and segments put together.
 fn each_message(flow: &Flow, side: usize, transport: Transport, mut take: impl FnMut(Stamp, &Found<'_>)) {
     let half = &flow.halves[side];
     let datagrams = if transport == Transport::Udp { half.opening.chunks() } else { &[] };
@@ -102,7 +113,7 @@ fn each_message(flow: &Flow, side: usize, transport: Transport, mut take: impl F
     }
     for stream in half.opening.streams(flow.headers[side].start_sequence()) {
         let payload = Payload::whole(transport, &stream.bytes);
-        let joined = Joined::of(&payload);
+        let joined = Joined::of_stream(&payload);
         let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
         for found in rpc::found(&payload).take(MAX_MESSAGES) {
             let at = joined.as_ref().map_or(found.at, |joined| joined.original(found.at));

@@ -83,7 +83,7 @@ fn read_sightings(stream: &Stream, seen: &mut Vec<Found>) {
 /// RPC messages of a stream that no single segment showed, and how its records follow each other.
 fn read_records(stream: &Stream, traffic: &mut Traffic) -> Spacing {
     let payload = Payload::whole(Transport::Tcp, &stream.bytes);
-    let joined = Joined::of(&payload);
+    let joined = if traffic.remote_calls.is_some() { Joined::of_stream(&payload) } else { Joined::of(&payload) };
     let payload = joined.as_ref().map_or(payload, |joined| joined.payload(&payload));
     let (mut spacing, mut end) = (Spacing::default(), None);
     for found in rpc::found(&payload).take(MAX_MESSAGES) {

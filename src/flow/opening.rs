@@ -60,8 +60,8 @@ pub struct Chunk {
     pub wire_len: u32,
 }
 
-/// The different payloads of a direction that were seen earliest, until their cost reaches the budget; those apart of which
-/// everything was counted when they came.
+/// The different payloads of a direction that were seen earliest, until their cost reaches the budget, except those that were
+/// counted when they came.
 ///
 /// Mergeable: a payload that belongs to the earliest of everything belongs to the earliest of the part in which it was
 /// first seen, because what stands before it there stands before it everywhere.
@@ -73,6 +73,8 @@ pub struct Opening {
     /// The last chunk's stamp once the budget is reached: what comes later is refused without a look at the chunks.
     closed: Option<Stamp>,
     size: Size,
+    /// The last payload that was to be kept.
+    last: Option<Stamp>,
     /// The beginning of the earliest payload of which everything was counted when it came: for the report to show.
     counted: Option<Chunk>,
 }
@@ -85,6 +87,7 @@ impl Opening {
 
     /// Keeps a payload to be put together with others, or to be read again.
     pub fn observe(&mut self, stamp: Stamp, packet: &Packet<'_>) {
+        self.last = self.last.max(Some(stamp));
         if self.closed.is_none_or(|closed| stamp < closed) {
             self.insert(chunk(stamp, packet, self.size.chunk()));
             self.trim();
@@ -141,6 +144,12 @@ impl Opening {
         self.closed
     }
 
+    /// Whether payloads came after that.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.closed.is_some() && self.closed < self.last
+    }
+
     /// The beginning of the earliest payload that was only counted.
     #[must_use]
     pub fn counted(&self) -> Option<&Chunk> {
@@ -162,7 +171,7 @@ impl Opening {
     }
 
     /// The beginning of the byte stream, without gaps: from the sequence number after `start` where the handshake was
-    /// seen, otherwise from the earliest byte there is. Empty where that was only counted.
+    /// seen, otherwise from the earliest byte there is. Empty where the earliest payload was only counted.
     #[must_use]
     pub fn stream(&self, start: Option<u32>) -> Stream {
         let begins = |stream: &Stream| match start {
@@ -219,6 +228,7 @@ impl Merge for Opening {
         self.size = self.size.max(other.size);
         other.chunks.into_iter().for_each(|chunk| self.insert(chunk));
         self.trim();
+        self.last = self.last.max(other.last);
         self.counted = earliest(self.counted.take(), other.counted);
     }
 }

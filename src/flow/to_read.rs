@@ -11,9 +11,9 @@ use crate::packet::Packet;
 pub struct ToRead {
     /// Payloads that hold such messages whole and nothing else. Others stay in the direction's opening, to be put together.
     pub messages: Opening,
-    /// The last place of such messages: of whole ones, and of others.
-    last: [Option<Stamp>; 2],
-    /// The first payload with any that is longer than what is kept of one.
+    /// The last payload that holds such messages whole.
+    last: Option<Stamp>,
+    /// The first payload with any of which not all is kept: it is too long, or the rest is in other IP fragments.
     cut: Option<Stamp>,
 }
 
@@ -23,21 +23,19 @@ impl ToRead {
         self.messages.resize(opening.size().max(Size::Answers));
         if whole {
             self.messages.observe(stamp, packet);
+            self.last = self.last.max(Some(stamp));
         }
-        let last = &mut self.last[usize::from(!whole)];
-        *last = (*last).max(Some(stamp));
         let most = if whole { self.messages.most() } else { opening.most() };
-        if packet.payload.len() > most {
+        if packet.payload.len() > most || packet.fragment.is_some() {
             self.cut = earliest(self.cut, Some(stamp));
         }
     }
 
     /// Whether any came when there was no more room, or perhaps with what took the last of it.
     #[must_use]
-    pub fn is_cut(&self, opening: &Opening) -> bool {
-        let full =
-            |kept: &Opening, last: Option<Stamp>| kept.closed().zip(last).is_some_and(|(closed, last)| last >= closed);
-        full(&self.messages, self.last[0]) || full(opening, self.last[1]) || self.cut.is_some()
+    pub fn is_cut(&self) -> bool {
+        let full = self.messages.closed().zip(self.last).is_some_and(|(closed, last)| last >= closed);
+        full || self.cut.is_some()
     }
 }
 
@@ -45,9 +43,7 @@ impl Merge for ToRead {
     fn merge(&mut self, other: Self) {
         let ToRead { messages, last, cut } = other;
         self.messages.merge(messages);
-        for (mine, theirs) in self.last.iter_mut().zip(last) {
-            *mine = (*mine).max(theirs);
-        }
+        self.last = self.last.max(last);
         self.cut = earliest(self.cut, cut);
     }
 }

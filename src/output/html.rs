@@ -257,7 +257,7 @@ fn opening_text(report: &Report, opening: &Opening) -> OpeningText {
         Side::Server => "server",
     };
     let shown = match opening.bytes.len() {
-        0 => "not shown, because passwords went over this service (--show-secrets)".to_owned(),
+        0 => "not shown, because a password may be in it (--show-secrets)".to_owned(),
         shown if shown as u64 == u64::from(opening.length) => count(shown, "byte"),
         shown => format!("the first {shown} of {} bytes", thousands(opening.length.into())),
     };

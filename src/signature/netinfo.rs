@@ -114,9 +114,10 @@ pub fn tag_of_statistics(result: &[u8]) -> Option<(String, Option<Copy>)> {
     let mut reader = Reader::new(result);
     for _ in 0..reader.word().filter(|count| *count <= MAX_PROPERTIES)? {
         let name = reader.opaque(MAX_NAME)?;
-        let values: Vec<&[u8]> = (0..reader.word()?.min(16)).map_while(|_| reader.opaque(MAX_NAME)).collect();
+        let declared = reader.word()?;
+        let values: Vec<&[u8]> = (0..declared.min(16)).map_while(|_| reader.opaque(MAX_NAME)).collect();
         if name == b"tag" {
-            let copy = match values.len() {
+            let copy = match declared {
                 2 => Some(Copy::Clone),
                 3 => Some(Copy::Master),
                 _ => None,
@@ -149,6 +150,13 @@ mod tests {
         assert_eq!((&*found.what, &*found.within), ("network", "asked for as the parent of local"));
         let statistics = b"\0\0\0\x02\0\0\0\x08checksum\0\0\0\x01\0\0\0\x0242\0\0\0\0\0\x03tag\0\0\0\0\x02\0\0\0\x07network\0\0\0\0\x05clone\0\0\0";
         assert_eq!(tag_of_statistics(statistics), Some(("network".to_owned(), Some(Copy::Clone))));
+        let mut of_master = statistics[..statistics.len() - 8].to_vec();
+        of_master[39] = 3;
+        assert_eq!(
+            tag_of_statistics(&of_master),
+            Some(("network".to_owned(), Some(Copy::Master))),
+            "cut by the capture"
+        );
         assert_eq!(
             parent(b"\0\0\0\0\0\0\0\x04root\x0a\0\0\x09"),
             Some(("root".to_owned(), Ipv4Addr::new(10, 0, 0, 9)))

@@ -5,18 +5,17 @@ use super::rpc::{Body, Call, Found};
 use super::xdr::Reader;
 use super::{netinfo, portmap};
 
-/// Strings in answers are no longer: a universal address, a network id, a domain's tag.
-const MAX_STRING: u32 = 256;
 /// Programs whose calls are read once more, with their answers.
 pub const PROGRAMS: [u32; 3] = [portmap::PORTMAPPER, netinfo::BINDER, netinfo::NETINFO];
+/// Strings in answers are no longer: a universal address, a network id, a domain's tag.
+const MAX_STRING: u32 = 256;
 
-/// Whether a message is to be kept. A reply does not say which call it answers, and the call may be in another piece of
-/// the capture: so its result alone decides. Of the first fragment of a datagram
-/// the length is not known.
+/// Whether a message is to be kept. A reply does not say which call it answers, and the call may be in another piece of the
+/// capture: so its result alone decides. Of the first fragment of a datagram the length is not known.
 #[must_use]
 pub fn is_worth(found: &Found<'_>, is_fragment: bool) -> bool {
     match found.message.body {
-        Body::Call(call) => call.cut || asks(&call),
+        Body::Call(call) => !call.cut && asks(&call),
         Body::Reply(outcome) => {
             let length = found.message.length.saturating_sub(found.header.into());
             outcome.is_success() && (is_fragment || may_answer(found.content, length))

@@ -145,11 +145,15 @@ impl Found<'_> {
     }
 }
 
-/// How many bytes of a payload stand before the credential of its first call: behind them come machine names and passwords.
+/// How many bytes of a payload can hold no secret: up to the flavor of a call's credential, and of a reply up to the first word
+/// of its result. Behind them come machine names, passwords, and maps of them.
 #[must_use]
-pub fn before_credential(found: &[Found<'_>]) -> usize {
-    let call = found.iter().find(|found| matches!(found.message.body, Body::Call(_)));
-    call.map_or(usize::MAX, |call| call.at + BEFORE_CREDENTIAL)
+pub fn before_secrets(found: &[Found<'_>]) -> usize {
+    let open = found.iter().map(|found| match found.message.body {
+        Body::Call(_) => found.at + BEFORE_CREDENTIAL,
+        Body::Reply(_) => found.at + usize::from(found.header) + 4,
+    });
+    open.min().unwrap_or(usize::MAX)
 }
 
 /// The RPC messages that begin in a payload: one in a datagram, any number in a segment.

@@ -103,7 +103,7 @@ pub fn call(xid: u32, named: [u32; 3], arguments: &[u8]) -> Vec<u8> {
     call_as(xid, named, 0, &[], arguments)
 }
 
-pub(super) fn reply(xid: u32, result: &[u8]) -> Vec<u8> {
+pub fn reply(xid: u32, result: &[u8]) -> Vec<u8> {
     [words(&[xid, 1, 0, 0, 0, 0]), result.to_vec()].concat()
 }
 

@@ -2,7 +2,7 @@
 //! exploit, and exploits that hide behind two odd bytes. Written to `fixtures/forged-*.pcap` by `tests/forged.rs`.
 
 use super::shapes::{CLIENT, Tape, call, from_outside, opaque, reply, words};
-use super::{Forged, SYN, record, tcp_frame};
+use super::{ACK, Forged, SYN, record, tcp_frame};
 
 /// Name and frames of every made-up fixture of this file.
 #[must_use]
@@ -35,6 +35,15 @@ fn same_ids() -> Vec<Forged> {
     for xid in 1..4 {
         tape.ask((3, 827), (4, 827), &call(xid, [100_021, 4, 7], &opaque(b"lock")), &reply(xid, &[]));
         tape.ask((4, 827), (3, 827), &call(xid, [100_021, 4, 12], &opaque(b"done")), &reply(xid, &[]));
+    }
+    // A portmapper's client that never changes its id: each answer is for what was asked before it.
+    for (program, port) in [(100_003, 821), (100_005, 822)] {
+        let question = call(9, [100_000, 2, 3], &words(&[program, 2, 6, 0]));
+        tape.ask((1, 40_111), (5, 111), &question, &reply(9, &words(&[port])));
+    }
+    for port in [821, 822] {
+        tape.add(tcp_frame((1, 40_000), (5, port), 9, SYN, &[]));
+        tape.add(tcp_frame((5, port), (1, 40_000), 9, SYN | ACK, &[]));
     }
     // A store that gives back the recording that was put into it is no pair of daemons.
     let recording =

@@ -26,7 +26,21 @@ impl Joined {
         if payload.transport != Transport::Tcp {
             return None;
         }
-        let (bytes, mut at) = (payload.bytes, 0);
+        Self::from_record(payload.bytes, 0)
+    }
+
+    /// The same of a stream that has RPC, and may begin inside a record: where a segment was sent again with less before it.
+    #[must_use]
+    pub fn of_stream(payload: &Payload<'_>) -> Option<Self> {
+        Self::of(payload).or_else(|| {
+            let first = (1..payload.bytes.len()).find(|&at| begins_message(payload.bytes, at))?;
+            Self::from_record(payload.bytes, first)
+        })
+    }
+
+    /// Follows the marks from the record that begins at `at`.
+    #[inline]
+    fn from_record(bytes: &[u8], mut at: usize) -> Option<Self> {
         loop {
             let (last, len, _) = record_mark(bytes.get(at..)?)?;
             if len > MAX_RECORD {
@@ -167,6 +181,20 @@ mod tests {
                 let at = joined.as_ref().map_or(call.at - 4, |joined| joined.original(call.at - 4));
                 prop_assert!((start..=start + 4 * cuts.len()).contains(&at), "{at} for {start}");
             }
+        }
+
+        /// A segment that was sent again begins in the middle of the record before.
+        #[test]
+        fn a_stream_may_begin_inside_a_record(tail in 0usize..60, first in 1usize..40, second in 1usize..40) {
+            let message = [NULL_CALL, &[7; 40]].concat();
+            let whole = record(&message, &[]);
+            let tail = &whole[whole.len() - tail..];
+            let bytes = [tail, &record(&message, &[first, first + second])].concat();
+            let payload = Payload::whole(Transport::Tcp, &bytes);
+            let joined = Joined::of_stream(&payload).expect("a record in three fragments");
+            let calls: Vec<_> = found(&joined.payload(&payload)).collect();
+            prop_assert_eq!(calls.len(), 1);
+            prop_assert!(calls[0].ended && calls[0].content == [7; 40], "{calls:?}");
         }
 
         #[test]
