@@ -209,7 +209,7 @@ impl Half {
         let is_fragment = packet.fragment.is_some();
         let whole = whole && !is_fragment;
         if whole {
-            self.opening.count(stamp, packet, rpc::before_secrets(calls));
+            self.opening.count(stamp, packet, || rpc::before_secrets(calls));
         } else {
             self.opening.observe(stamp, packet);
         }

@@ -95,9 +95,9 @@ impl Opening {
     }
 
     /// Takes a payload of which everything was counted when it came: of the earliest of those the first `shown` bytes are kept.
-    pub fn count(&mut self, stamp: Stamp, packet: &Packet<'_>, shown: usize) {
+    pub fn count(&mut self, stamp: Stamp, packet: &Packet<'_>, shown: impl FnOnce() -> usize) {
         if self.counted.as_ref().is_none_or(|known| stamp < known.stamp) {
-            self.counted = Some(chunk(stamp, packet, shown.min(SHOWN)));
+            self.counted = Some(chunk(stamp, packet, shown().min(SHOWN)));
         }
     }
 
