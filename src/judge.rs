@@ -6,10 +6,10 @@ mod site;
 
 use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced, NfsServers};
-use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, first_frames};
+use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, Traffic, first_frames};
 use crate::conversation::{dialogue, elsewhere, roles};
 use crate::finding::{self, Around, Finding, Kind, Opening, wireshark};
-use crate::flow::{Flow, FlowKey, Half, SHOWN};
+use crate::flow::{Chunk, Flow, FlowKey, Half, SHOWN};
 use crate::frame::Stamp;
 use crate::packet::Endpoint;
 use crate::policy::{Policy, Subject};
@@ -19,6 +19,7 @@ use crate::rule::company::Company;
 use crate::rule::{self, Context, disguise, rpc, rpc_abuse, rpc_credential, rpc_password, sweep};
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
+use crate::signature::rpc::Found;
 use crate::signature::{self, Payload, read_again};
 use crate::table::{FlowTable, Gathered, Tier};
 use crate::words::count;
@@ -317,24 +318,28 @@ fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_se
         let Some(first) = half.opening.payloads().next() else { continue };
         let from = if *end == conversation.client() { Side::Client } else { Side::Server };
         let traffic = if from == Side::Client { &conversation.from_client } else { &conversation.from_server };
-        let payload =
-            Payload { transport: conversation.key.transport, bytes: &first.bytes, wire_len: first.wire_len as usize };
-        let found: Vec<_> = signature::rpc::found(&payload).collect();
-        let in_the_middle = traffic.remote_calls.is_some()
-            && !traffic.preamble
-            && found.first().is_none_or(|found| !found.is_at_start());
         let shown = match show_secrets {
             _ if hidden => 0,
-            true => first.bytes.len().min(SHOWN),
-            false if in_the_middle => 0,
-            false => first.bytes.len().min(SHOWN).min(signature::rpc::before_secrets(&found)),
+            true => SHOWN,
+            // That one was cut when it was kept.
+            false if half.opening.counted() == Some(first) => SHOWN,
+            false => without_secrets(first, traffic, conversation.key.transport),
         };
+        let shown = first.bytes.len().min(SHOWN).min(shown);
         let opening =
             Opening { from, frame: first.stamp.at, bytes: first.bytes[..shown].to_vec(), length: first.wire_len };
         openings.push((first.stamp, opening));
     }
     openings.sort_by_key(|(stamp, opening)| (*stamp, opening.from));
     openings.into_iter().map(|(_, opening)| opening).collect()
+}
+
+/// How many bytes of a first payload can hold no secret.
+fn without_secrets(first: &Chunk, traffic: &Traffic<'_>, transport: Transport) -> usize {
+    let payload = Payload { transport, bytes: &first.bytes, wire_len: first.wire_len as usize };
+    let found: Vec<_> = signature::rpc::found(&payload).collect();
+    let is_rest = traffic.remote_calls.is_some() && !traffic.preamble && !found.first().is_some_and(Found::is_at_start);
+    if is_rest { 0 } else { signature::rpc::before_secrets(&found) }
 }
 
 /// The best that any conversation came to.

@@ -62,6 +62,9 @@ pub fn answered<'a>(
             });
         }
     }
+    for list in questions.values_mut().flat_map(BTreeMap::values_mut) {
+        list.sort_by_key(|question| question.stamp);
+    }
     let mut answered = Vec::new();
     if questions.is_empty() {
         return answered;
@@ -76,11 +79,8 @@ pub fn answered<'a>(
                 let question = known.get_key_value(&from.address).or_else(|| known.first_key_value());
                 let Some((asked, questions)) = question else { return };
                 // An id may be used again: what was asked last before the answer, or first where the clocks do not agree.
-                let before =
-                    questions.iter().filter(|question| question.stamp < stamp).max_by_key(|question| question.stamp);
-                let Some(question) = before.or_else(|| questions.iter().min_by_key(|question| question.stamp)) else {
-                    return;
-                };
+                let asked_before = questions.partition_point(|question| question.stamp < stamp);
+                let Some(question) = questions.get(asked_before.saturating_sub(1)) else { return };
                 if outcome.is_success() {
                     answered.push(Answered {
                         call: question.call,

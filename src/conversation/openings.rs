@@ -74,12 +74,15 @@ pub(super) fn read(
 ) -> [Option<Box<Texture>>; 2] {
     let (transport, headers, halves) = (gathered.key.transport, &gathered.headers, &*gathered.halves);
     let from_start = [0, 1].map(|side: usize| spoken[side] && !preambles[side]);
+    // Whole RPC messages that do not count, as in a recording that is copied, are no other protocol either.
+    let is_rpc =
+        |half: &Half| half.opening.counted().is_some_and(|counted| half.opening.payloads().next() == Some(counted));
     if halves.iter().all(|half| half.opening.payloads().next().is_none()) || from_start == [true, true] {
         return [None, None];
     }
     let said = [0, 1].map(|side| Said::of(&halves[side], headers[side].start_sequence(), transport));
     let messages = said.each_ref().map(Said::messages);
-    if from_start == [false, false] {
+    if from_start == [false, false] && !halves.iter().any(is_rpc) {
         for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
             for (side, found) in recognised.seen.into_iter().enumerate() {
                 let Some((message, detail)) = found else { continue };

@@ -14,7 +14,7 @@ const NETINFO_VERSION: u32 = 2;
 /// Entries that are read from one answer.
 const MAX_ENTRIES: usize = 512;
 /// The longest string in a mapping: a universal address, a network id, an owner.
-const MAX_STRING: usize = 256;
+pub(super) const MAX_STRING: usize = 256;
 /// Domains that a binder may list (`nibind_prot.x`).
 const MAX_DOMAINS: usize = 32;
 

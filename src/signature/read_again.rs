@@ -7,8 +7,6 @@ use super::{netinfo, portmap};
 
 /// Programs whose calls are read once more, with their answers.
 pub const PROGRAMS: [u32; 3] = [portmap::PORTMAPPER, netinfo::BINDER, netinfo::NETINFO];
-/// Strings in answers are no longer: a universal address, a network id, a domain's tag.
-const MAX_STRING: u32 = 256;
 
 /// Whether a message is to be kept. A reply does not say which call it answers, and the call may be in another piece of the
 /// capture: so its result alone decides. Of the first fragment of a datagram the length is not known.
@@ -64,7 +62,7 @@ fn is_parent(mut reader: Reader<'_>, rest: u32) -> bool {
 /// The length of a string with its padding, if a string is what follows as far as the capture goes.
 fn string(reader: &mut Reader<'_>) -> Option<u32> {
     let Some(len) = reader.word() else { return Some(0) };
-    let padded = (len <= MAX_STRING).then(|| len.next_multiple_of(4))?;
+    let padded = (len as usize <= portmap::MAX_STRING).then(|| len.next_multiple_of(4))?;
     let padding = reader.rest().get(len as usize..).unwrap_or_default();
     let is_padded = padding.iter().take((padded - len) as usize).all(|byte| *byte == 0);
     is_padded.then_some(padded)
