@@ -20,7 +20,7 @@ use crate::port::{Scope, Transport};
 use crate::signature::protocol::Catalogue;
 use crate::signature::texture::Texture;
 use crate::signature::{self, Label};
-use crate::table::{Crumbs, Gathered};
+use crate::table::Gathered;
 use crate::tunnel::Tunnel;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -125,6 +125,8 @@ struct Found {
 #[derive(Clone, Debug)]
 pub struct Conversation<'a> {
     pub key: FlowKey,
+    /// Which of the connections on its four-tuple it is, in the order of time.
+    pub number: usize,
     /// The place of the server in `key.ends`.
     server: usize,
     pub basis: Basis,
@@ -144,28 +146,16 @@ pub struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     #[must_use]
-    pub fn new(
-        gathered: &Gathered<'a>,
-        crumbs: Option<&Crumbs>,
-        scope: &Scope,
-        bindings: &Bindings,
-        catalogue: &Catalogue,
-    ) -> Self {
-        let (key, halves) = (gathered.key, &*gathered.halves);
+    pub fn new(gathered: &Gathered<'a>, scope: &Scope, bindings: &Bindings, catalogue: &Catalogue) -> Self {
+        let (key, number) = (gathered.key, gathered.number);
         let mut traffic = [0, 1].map(|side| Traffic::of(gathered, side));
-        match &gathered.halves {
-            Cow::Borrowed(halves) => {
-                for (traffic, half) in traffic.iter_mut().zip(*halves) {
-                    traffic.remote_calls = half.remote_calls.as_ref().map(Cow::Borrowed);
-                }
-            }
-            Cow::Owned(halves) => {
-                for (traffic, half) in traffic.iter_mut().zip(halves) {
-                    traffic.remote_calls = half.remote_calls.clone().map(Cow::Owned);
-                }
-            }
+        for (traffic, half) in traffic.iter_mut().zip(&gathered.halves) {
+            traffic.remote_calls = match half {
+                Cow::Borrowed(half) => half.remote_calls.as_ref().map(Cow::Borrowed),
+                Cow::Owned(half) => half.remote_calls.clone().map(Cow::Owned),
+            };
         }
-        let mut seen: [Vec<Found>; 2] = halves.each_ref().map(|half| {
+        let mut seen: [Vec<Found>; 2] = gathered.halves.each_ref().map(|half| {
             half.sightings
                 .iter()
                 .map(|(key, seen)| Found {
@@ -177,25 +167,26 @@ impl<'a> Conversation<'a> {
                 .collect()
         });
         let apart = match key.transport {
-            Transport::Tcp => streams::read(gathered, crumbs, &mut traffic, &mut seen),
+            Transport::Tcp => streams::read(gathered, &mut traffic, &mut seen),
             Transport::Udp => false,
         };
         streams::adopt(&mut traffic, key.transport, apart);
         let accepted = roles::handshake(&traffic);
         let spoken = traffic.each_ref().map(|half| half.remote_calls.is_some());
         for (side, half) in traffic.iter_mut().enumerate() {
-            half.preamble = spoken[side] && openings::begins_otherwise(&halves[side], &gathered.headers[side]);
+            half.preamble = spoken[side] && openings::begins_otherwise(&gathered.halves[side], &gathered.headers[side]);
         }
         let preambles = traffic.each_ref().map(|half| half.preamble);
         let textures = openings::read(catalogue, gathered, accepted, (spoken, preambles), &mut seen);
         for (half, texture) in traffic.iter_mut().zip(textures) {
             half.texture = texture;
         }
-        let (server, basis) = roles::tell(&key, &traffic, &seen, scope, bindings);
+        let (server, basis) = roles::tell(&key, &traffic, &seen, scope, bindings, gathered.server);
         let [a, b] = traffic;
         let (from_client, from_server) = if server == 0 { (b, a) } else { (a, b) };
         let mut conversation = Conversation {
             key,
+            number,
             server,
             basis,
             answer: Answer::None,
@@ -309,8 +300,8 @@ impl<'a> Conversation<'a> {
 
     /// By time, then by key: the same on every run.
     #[must_use]
-    pub fn order(&self) -> (Option<Stamp>, FlowKey) {
-        (self.first(), self.key)
+    pub fn order(&self) -> (Option<Stamp>, FlowKey, usize) {
+        (self.first(), self.key, self.number)
     }
 
     fn answered(&self) -> Answer {

@@ -4,6 +4,7 @@ mod beats;
 mod fragments;
 mod headers;
 mod opening;
+mod regions;
 mod remote_call;
 mod to_read;
 
@@ -11,6 +12,7 @@ pub use beats::Beats;
 pub use fragments::Fragments;
 pub use headers::{BothHeaders, Headers};
 pub use opening::{Chunk, MAX_CRUMB, Opening, SHOWN, Size, Stream};
+pub use regions::{Region, Regions};
 pub use remote_call::{Asked, CallSeen, Counted, Identity, MAX_XIDS, Named, RemoteCalls, ReplySeen, Strays};
 pub use to_read::ToRead;
 
@@ -76,7 +78,7 @@ impl Rank for FlowKey {
     }
 }
 
-/// A conversation with payload: the features of both directions, each as `FlowKey::ends[0]` and as `FlowKey::ends[1]` sent
+/// A connection, or a conversation over UDP, with payload: the features of both directions, each as `FlowKey::ends[0]` and as `FlowKey::ends[1]` sent
 /// them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flow {
@@ -84,27 +86,22 @@ pub struct Flow {
     pub halves: [Half; 2],
 }
 
-impl Flow {
-    /// Puts what is written as a log in order.
-    pub fn settle(&mut self) {
-        self.halves.iter_mut().for_each(Half::settle);
-    }
-
-    /// Whether either side calls this RPC program, or may, as [`RemoteCalls::calls_program`] says.
-    #[must_use]
-    pub fn calls_program(&self, program: u32) -> bool {
-        self.halves.iter().filter_map(|half| half.remote_calls.as_deref()).any(|calls| calls.calls_program(program))
-    }
+/// What is learnt of one direction's segments in one region of the space of sequence numbers; of all its datagrams.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Direction {
+    pub headers: Headers,
+    pub half: Half,
 }
 
-impl Merge for Flow {
+impl Merge for Direction {
     fn merge(&mut self, other: Self) {
         self.headers.merge(other.headers);
-        for (mine, theirs) in self.halves.iter_mut().zip(other.halves) {
-            mine.merge(theirs);
-        }
+        self.half.merge(other.half);
     }
 }
+
+/// Both directions of a four-tuple with payload, as a table keeps them: the connections on it are told apart at the end.
+pub type Directions = [Regions<Direction>; 2];
 
 /// What one direction said.
 #[derive(Clone, Debug, Default, PartialEq)]

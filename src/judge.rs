@@ -9,7 +9,7 @@ use crate::conversation::back::{self, Announced, NfsServers};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, Traffic, first_frames};
 use crate::conversation::{dialogue, elsewhere, roles};
 use crate::finding::{self, Around, Finding, Kind, Opening, wireshark};
-use crate::flow::{Chunk, Flow, FlowKey, Half, SHOWN};
+use crate::flow::{Chunk, Directions, Flow, FlowKey, Half, Regions, SHOWN};
 use crate::frame::Stamp;
 use crate::packet::Endpoint;
 use crate::policy::{Policy, Subject};
@@ -70,7 +70,9 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     let unread = talkative.iter().filter(|(key, flow)| has_unread(table.scope(), key, flow)).count();
     let bindings = Bindings::of_answers(&answers);
     let mut announced = Announced::default();
-    table.tier(Tier::Context).for_each(|(key, flow)| announced.read(key, flow));
+    for (key, _) in table.tier(Tier::Context) {
+        table.connections(key).for_each(|gathered| announced.read(key, &gathered.into_flow()));
+    }
     let mut conversations: Vec<Conversation> = Vec::new();
     let mut gathered = table.conversations();
     loop {
@@ -79,8 +81,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
             break;
         }
         conversations.par_extend(some.into_par_iter().map(|gathered| {
-            let crumbs = table.crumbs(&gathered.key);
-            Conversation::new(&gathered, crumbs, table.scope(), &bindings, options.catalogue)
+            Conversation::new(&gathered, table.scope(), &bindings, options.catalogue)
         }));
     }
     conversations.retain(|flow| !is_carried_over(table, flow));
@@ -194,31 +195,34 @@ fn is_carried_over(table: &FlowTable, flow: &Conversation) -> bool {
     table.scope().is_context(ports) && table.since.is_some_and(ended)
 }
 
-/// Whether answers of this conversation are read in full.
-fn asks_to_read(flow: &Flow) -> bool {
-    read_again::PROGRAMS.iter().any(|program| flow.calls_program(*program))
+/// Whether answers of a conversation with these halves are read in full.
+fn asks_to_read<'a>(halves: impl Iterator<Item = &'a Half>) -> bool {
+    let mut calls = halves.filter_map(|half| half.remote_calls.as_deref());
+    calls.any(|calls| read_again::PROGRAMS.iter().any(|program| calls.calls_program(*program)))
 }
 
 /// Whether a portmapper, a binder or NetInfo said more than is kept to be read.
 fn has_unread(scope: &Scope, key: &FlowKey, flow: &Flow) -> bool {
     let [a, b] = key.ends;
     let ports = Ports { transport: key.transport, source: a.port, destination: b.port };
-    (scope.is_portmapper(ports) || asks_to_read(flow)) && flow.halves.iter().any(Half::has_unread)
+    (scope.is_portmapper(ports) || asks_to_read(flow.halves.iter())) && flow.halves.iter().any(Half::has_unread)
 }
 
 /// Conversations whose calls and answers are worth reading in full: with portmappers, binders and NetInfo's servers, on
 /// whatever port, and datagrams that answer a call sent elsewhere.
 fn talkative(table: &FlowTable) -> Vec<(FlowKey, Flow)> {
     let context = table.tier(Tier::Context).map(|(key, _)| *key);
-    let speaks = |key: &FlowKey, flow: &Flow| {
+    let speaks = |key: &FlowKey, directions: &Directions| {
+        let halves = || directions.iter().flat_map(Regions::iter).map(|(_, direction)| &direction.half);
         let only_replies = || {
-            let counts = flow.halves.iter().filter_map(|half| half.remote_calls.as_deref());
-            counts.clone().all(|calls| calls.call_messages == 0) && counts.count() > 0
+            let mut counts = halves().filter_map(|half| half.remote_calls.as_deref()).peekable();
+            counts.peek().is_some() && counts.all(|calls| calls.call_messages == 0)
         };
-        asks_to_read(flow) || (key.transport == Transport::Udp && only_replies())
+        asks_to_read(halves()) || (key.transport == Transport::Udp && only_replies())
     };
     let others = table.tier(Tier::RemoteCall).filter(|(key, flow)| speaks(key, flow)).map(|(key, _)| *key);
-    context.chain(others).filter_map(|key| Some((key, table.flow(&key)?))).collect()
+    let connections = |key: FlowKey| table.connections(&key).map(move |gathered| (key, gathered.into_flow()));
+    context.chain(others).flat_map(connections).collect()
 }
 
 fn is_target(scope: &Scope, service: &Service) -> bool {
@@ -308,7 +312,8 @@ fn client_finding(
 /// were seen, or of a side whose first payload is the rest of a message.
 fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_secrets: bool) -> Vec<Opening> {
     let spoke = flows.iter().filter(|flow| flow.has_payload()).min_by_key(|flow| flow.order());
-    let Some(kept) = spoke.and_then(|spoke| table.flow(&spoke.key)).zip(spoke) else { return Vec::new() };
+    let kept = |spoke: &Conversation| table.connections(&spoke.key).nth(spoke.number).map(Gathered::into_flow);
+    let Some(kept) = spoke.and_then(kept).zip(spoke) else { return Vec::new() };
     let secret = [rpc_credential::PASSWORD, rpc_password::ABOUT, rule::nis::PASSWORDS, rule::netinfo::TRANSFER];
     let tells = |by| secret.iter().any(|about| about.id == by);
     let hidden = !show_secrets && finding.evidence.iter().any(|reason| tells(reason.by));

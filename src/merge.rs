@@ -17,6 +17,15 @@ pub trait Merge {
     fn merge(&mut self, other: Self);
 }
 
+/// Both directions of a conversation, and whatever else comes in pairs.
+impl<M: Merge> Merge for [M; 2] {
+    fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.iter_mut().zip(other) {
+            mine.merge(theirs);
+        }
+    }
+}
+
 /// The order in which a bounded map keeps its keys: evenly spread, and the same on every run and machine.
 pub trait Rank {
     fn rank(&self) -> u64;

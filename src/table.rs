@@ -1,11 +1,12 @@
 //! All that was learnt from frames: flows, and a count of every frame that went elsewhere. Tables of pieces merge to
 //! the table of the whole. Judges nothing.
 
+mod connections;
 mod gathered;
 mod waiting;
 
-use crate::flow::{self, BothHeaders, Flow, FlowKey, Fragments, MAX_CRUMB, Opening, Size};
-use crate::frame::{Frame, Timestamp};
+use crate::flow::{self, Directions, FlowKey, Fragments, Headers, MAX_CRUMB, Opening, Regions, Size};
+use crate::frame::{Frame, Stamp, Timestamp};
 use crate::glance::glance;
 use crate::merge::{Bounded, Merge};
 use crate::packet::{self, FragmentKey, Held, Packet};
@@ -18,7 +19,7 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 pub use gathered::Gathered;
-use waiting::{Direction, Waiting};
+use waiting::{Place, Waiting};
 
 /// Flows with payload that are kept by default. One costs 0.8 KB, and up to 9 KB more when both openings are full;
 /// where both sides say without end what portmappers say, 32 KB more.
@@ -118,9 +119,11 @@ pub struct FlowTable {
     fast_lane: bool,
     /// What ended before this is known from an earlier window: it teaches, and is not reported.
     pub since: Option<Timestamp>,
-    bare: Bounded<FlowKey, BothHeaders>,
+    /// The sides that serve in connections that were open when an earlier window ended.
+    earlier: BTreeMap<FlowKey, usize>,
+    bare: Bounded<FlowKey, [Regions<Headers>; 2]>,
     /// The flows of [`Tier::Payload`], [`Tier::RemoteCall`] and [`Tier::Context`].
-    spoken: [Bounded<FlowKey, Flow>; 3],
+    spoken: [Bounded<FlowKey, Directions>; 3],
     /// RPC messages that are to be counted in those.
     waiting: Waiting,
     /// Packets that fell under each tier, kept or not.
@@ -149,11 +152,16 @@ impl Merge for Refusals {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Crumbs(pub [Opening; 2]);
 
+impl Crumbs {
+    /// Those from a place on, up to another.
+    fn between(&self, from: Option<Stamp>, until: Option<Stamp>) -> Self {
+        Crumbs(self.0.each_ref().map(|opening| opening.between(from, until)))
+    }
+}
+
 impl Merge for Crumbs {
     fn merge(&mut self, other: Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            mine.merge(theirs);
-        }
+        self.0.merge(other.0);
     }
 }
 
@@ -167,6 +175,7 @@ impl FlowTable {
             max_flows,
             fast_lane: true,
             since: None,
+            earlier: BTreeMap::new(),
             bare: Bounded::new(max_flows.saturating_mul(BARE_FLOWS)),
             spoken: [max_flows, max_flows, max_flows.div_ceil(CONTEXT_SHARE)].map(Bounded::new),
             waiting: Waiting::default(),
@@ -277,26 +286,28 @@ impl FlowTable {
         self.tier_packets[tier as usize] += 1;
         let whole = packet.payload_len > 0 && flow::is_whole(packet, &calls);
         let (key, sender) = FlowKey::of(packet);
+        let sequence = packet.tcp.map_or(0, |tcp| tcp.sequence);
         match tier.spoken() {
             None => {
                 if let Some(headers) = self.bare.entry(key) {
-                    headers[sender].observe(frame, packet);
+                    headers[sender].entry(sequence).observe(frame, packet);
                 }
             }
             Some(place) => {
                 if self.waiting.is_full() || self.spoken[place].is_full() {
                     self.waiting.count(&mut self.spoken);
                 }
-                if let Some((at, flow)) = self.spoken[place].place(key) {
-                    flow.headers[sender].observe(frame, packet);
-                    let half = &mut flow.halves[sender];
+                if let Some((at, directions)) = self.spoken[place].place(key) {
+                    let direction = directions[sender].entry(sequence);
+                    direction.headers.observe(frame, packet);
+                    let half = &mut direction.half;
                     if self.scope.is_portmapper(packet.ports()) {
                         half.opening.resize(Size::Large);
                     }
                     #[allow(clippy::cast_possible_truncation)] // three tiers, two senders, and no billions of flows
-                    let direction = Direction { tier: place as u8, sender: sender as u8, place: at as u32 };
+                    let place = Place { tier: place as u8, sender: sender as u8, place: at as u32, sequence };
                     let waiting = &mut self.waiting;
-                    half.observe(frame.stamp(), packet, &calls, whole, |counted| waiting.push(direction, counted));
+                    half.observe(frame.stamp(), packet, &calls, whole, |counted| waiting.push(place, counted));
                 }
             }
         }
@@ -315,7 +326,8 @@ impl FlowTable {
         }
     }
 
-    /// An empty table that knows what portmappers have said: for the next window of a capture that goes on.
+    /// An empty table that knows what portmappers have said, and who serves in connections that are open: for the next window
+    /// of a capture that goes on.
     #[must_use]
     pub fn next_window(&mut self) -> Self {
         self.waiting.count(&mut self.spoken);
@@ -325,30 +337,47 @@ impl FlowTable {
         }
         next.tier_packets[Tier::Context as usize] = self.tier_packets[Tier::Context as usize];
         next.since = self.totals.last;
+        next.earlier = self.open_connections();
         next
+    }
+
+    /// The sides that serve in connections that have not ended: by their handshake, or as it was known before. No more than
+    /// are kept of those without payload.
+    fn open_connections(&self) -> BTreeMap<FlowKey, usize> {
+        let told = self.bare.iter().filter_map(|(key, sides)| {
+            let sum = |side: usize, of: fn(&Headers) -> u64| sides[side].iter().map(|(_, headers)| of(headers)).sum();
+            let asked: [u64; 2] = [0, 1].map(|side| sum(side, |headers| headers.syn));
+            let accepted: [u64; 2] = [0, 1].map(|side| sum(side, |headers| headers.syn_ack));
+            let ended: [u64; 2] = [0, 1].map(|side| sum(side, |headers| headers.fin + headers.rst));
+            let server = match [0, 1].map(|side| asked[1 - side].min(1) + 2 * accepted[side].min(1)) {
+                [a, b] if a > b => Some(0),
+                [a, b] if a < b => Some(1),
+                _ => self.earlier.get(key).copied(),
+            };
+            server.filter(|_| ended[0] == 0 || ended[1] == 0).map(|server| (*key, server))
+        });
+        told.collect()
     }
 
     /// Brings every bound to its limit. Tables of the same frames are equal once they are settled.
     pub fn settle(&mut self) {
         self.waiting.count(&mut self.spoken);
         self.bare.settle();
+        self.bare.values_mut().flatten().for_each(Regions::settle);
         for tier in &mut self.spoken {
             tier.settle();
-            tier.values_mut().for_each(Flow::settle);
+            for direction in tier.values_mut().flatten() {
+                direction.settle();
+                direction.values_mut().for_each(|direction| direction.half.settle());
+            }
         }
         self.crumbs.settle();
         self.fragments.settle();
         self.refusals.settle();
     }
 
-    /// The small segments of a conversation, where they were kept.
-    #[must_use]
-    pub fn crumbs(&self, key: &FlowKey) -> Option<&Crumbs> {
-        self.crumbs.get(key)
-    }
-
-    /// The conversations of one tier of a settled table, with what was said under it; in no order that means anything.
-    pub fn tier(&self, tier: Tier) -> impl Iterator<Item = (&FlowKey, &Flow)> + '_ {
+    /// The four-tuples of one tier of a settled table, with what was said under it; in no order that means anything.
+    pub fn tier(&self, tier: Tier) -> impl Iterator<Item = (&FlowKey, &Directions)> + '_ {
         debug_assert!(self.waiting.is_empty(), "a table is read before it is settled");
         tier.spoken().into_iter().flat_map(|place| self.spoken[place].iter())
     }
@@ -356,15 +385,20 @@ impl FlowTable {
     /// For each tier what its bound cost: packets whose flow was not kept, and about how many flows there were.
     #[must_use]
     pub fn beyond_bounds(&self) -> Vec<(Tier, u64, u64)> {
-        let packets = |headers: &BothHeaders| headers[0].packets + headers[1].packets;
+        let counted = |headers: &[Regions<Headers>; 2]| -> u64 {
+            headers.iter().flat_map(Regions::iter).map(|(_, headers)| headers.packets).sum()
+        };
+        let packets = |directions: &Directions| -> u64 {
+            directions.iter().flat_map(Regions::iter).map(|(_, direction)| direction.headers.packets).sum()
+        };
         Tier::ALL
             .into_iter()
             .filter_map(|tier| {
                 let (kept, distinct): (u64, u64) = match tier.spoken() {
-                    None => (self.bare.iter().map(|(_, headers)| packets(headers)).sum(), self.bare.distinct()),
+                    None => (self.bare.iter().map(|(_, headers)| counted(headers)).sum(), self.bare.distinct()),
                     Some(place) => {
                         let flows = &self.spoken[place];
-                        (flows.iter().map(|(_, flow)| packets(&flow.headers)).sum(), flows.distinct())
+                        (flows.iter().map(|(_, directions)| packets(directions)).sum(), flows.distinct())
                     }
                 };
                 let lost = self.tier_packets[tier as usize] - kept;
@@ -403,6 +437,9 @@ impl Merge for FlowTable {
         self.fragments.merge(other.fragments);
         self.refusals.merge(other.refusals);
         self.totals.merge(other.totals);
+        for (key, server) in other.earlier {
+            self.earlier.entry(key).and_modify(|known| *known = server.min(*known)).or_insert(server);
+        }
     }
 }
 

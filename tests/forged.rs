@@ -12,6 +12,7 @@ fn forged_fixtures_are_as_they_are_made() {
     for (name, frames) in forge::shapes::all()
         .into_iter()
         .chain(forge::escapes::all())
+        .chain(forge::incarnations::all())
         .chain(forge::signals::all())
         .chain(forge::twins::all())
     {

@@ -72,7 +72,8 @@ pub(super) fn read(
     (spoken, preambles): ([bool; 2], [bool; 2]),
     seen: &mut [Vec<Found>; 2],
 ) -> [Option<Box<Texture>>; 2] {
-    let (transport, headers, halves) = (gathered.key.transport, &gathered.headers, &*gathered.halves);
+    let (transport, headers) = (gathered.key.transport, &gathered.headers);
+    let halves = gathered.halves.each_ref().map(|half| &**half);
     let from_start = [0, 1].map(|side: usize| spoken[side] && !preambles[side]);
     // Whole RPC messages that do not count, as in a recording that is copied, are no other protocol either.
     let is_rpc =
@@ -80,9 +81,9 @@ pub(super) fn read(
     if halves.iter().all(|half| half.opening.payloads().next().is_none()) || from_start == [true, true] {
         return [None, None];
     }
-    let said = [0, 1].map(|side| Said::of(&halves[side], headers[side].start_sequence(), transport));
+    let said = [0, 1].map(|side| Said::of(halves[side], headers[side].start_sequence(), transport));
     let messages = said.each_ref().map(Said::messages);
-    if from_start == [false, false] && !halves.iter().any(is_rpc) {
+    if from_start == [false, false] && !halves.into_iter().any(is_rpc) {
         for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
             for (side, found) in recognised.seen.into_iter().enumerate() {
                 let Some((message, detail)) = found else { continue };

@@ -27,12 +27,12 @@ pub enum Basis {
     Signature,
     /// A portmapper gave the port away.
     Binding,
-    /// One side refused the other.
-    Reset,
-    /// Other conversations show that one side serves there.
+    /// Other conversations show that one side serves there, or an earlier window of the capture does.
     KnownServer,
     /// Only one port can be the service's.
     Port,
+    /// One side refused what the other sent.
+    Reset,
     /// Who was heard first.
     EarliestPacket,
 }
@@ -46,9 +46,9 @@ impl Basis {
             Basis::RpcCall => "the direction of the RPC calls",
             Basis::Signature => "what each side said",
             Basis::Binding => "what a portmapper said",
-            Basis::Reset => "the reset",
             Basis::KnownServer => "what other conversations show of the server",
             Basis::Port => "the ports",
+            Basis::Reset => "the reset",
             Basis::EarliestPacket => "who was heard first",
         }
     }
@@ -75,6 +75,7 @@ pub(super) fn tell(
     seen: &[Vec<Found>; 2],
     scope: &Scope,
     bindings: &Bindings,
+    earlier: Option<usize>,
 ) -> (usize, Basis) {
     if let Some(server) = handshake(halves) {
         return (server, Basis::Handshake);
@@ -96,13 +97,16 @@ pub(super) fn tell(
     if let Some(server) = decide(bound) {
         return (server, Basis::Binding);
     }
-    // A TCP stream without its handshake begins in the middle: who was heard first says little. In a conversation
-    // without payload the reset is an answer; in UDP, where both sides spoke, the first datagram is a question.
-    let bare = halves.iter().all(|half| half.payload_packets == 0);
-    let resets = [0, 1].map(|side| halves[side].rst.min(1));
-    if bare && let Some(server) = decide(resets) {
+    if let Some(server) = earlier {
+        return (server, Basis::KnownServer);
+    }
+    // Flags that no connection has are a probe, and a reset answers it.
+    let probed = [0, 1].map(|side: usize| halves[1 - side].odd_flags.min(1) * halves[side].rst.min(1));
+    if let Some(server) = decide(probed) {
         return (server, Basis::Reset);
     }
+    // A TCP stream without its handshake begins in the middle: who was heard first says little, and who ended or reset it
+    // says nothing. In UDP, where both sides spoke, the first datagram is a question.
     let heard: [Option<Stamp>; 2] = [0, 1].map(|side: usize| halves[side].first_payload.or(halves[side].first));
     let second = match (heard[0], heard[1]) {
         (Some(a), Some(b)) if a < b => Some(1),
@@ -119,7 +123,19 @@ pub(super) fn tell(
         return (server, Basis::EarliestPacket);
     }
     let likely = [0, 1].map(|side| port_likelihood(key, side, scope));
-    decide(likely).map_or((second.unwrap_or(0), Basis::EarliestPacket), |server| (server, Basis::Port))
+    if let Some(server) = decide(likely) {
+        return (server, Basis::Port);
+    }
+    // Of two ports alike: one that was asked without payload and sent nothing but resets refused.
+    let refused = [0, 1].map(|side: usize| {
+        let (mine, other) = (&halves[side], &halves[1 - side]);
+        let asked = other.packets > other.rst && other.payload_packets == 0;
+        u64::from(asked && mine.packets > 0 && mine.packets == mine.rst)
+    });
+    match decide(refused) {
+        Some(server) => (server, Basis::Reset),
+        None => (second.unwrap_or(0), Basis::EarliestPacket),
+    }
 }
 
 /// Turns conversations that only ports or the first packet told, where others show that the other side serves there: the

@@ -8,7 +8,7 @@ use crate::port::Transport;
 use crate::signature::nfs::{NFS, NFS_ACL};
 use crate::signature::rpc::{self, Body, Joined, Outcome};
 use crate::signature::{self, Payload};
-use crate::table::{Crumbs, Gathered};
+use crate::table::Gathered;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -21,7 +21,6 @@ const MAX_MESSAGES: usize = 1024;
 /// stand before the records.
 pub(super) fn read(
     gathered: &Gathered<'_>,
-    crumbs: Option<&Crumbs>,
     traffic: &mut [Traffic; 2],
     seen: &mut [Vec<Found>; 2],
 ) -> bool {
@@ -35,7 +34,7 @@ pub(super) fn read(
                 spacing.add(read_records(&stream, &mut traffic[index]));
             }
         }
-        let small: Option<&Opening> = crumbs.map(|crumbs| &crumbs.0[index]).filter(|small| small.chunks().len() > 1);
+        let small: Option<&Opening> = gathered.crumbs.as_deref().map(|crumbs| &crumbs.0[index]).filter(|small| small.chunks().len() > 1);
         for stream in small.into_iter().flat_map(|small| small.streams(start)).filter(|stream| stream.pieces.len() > 1)
         {
             read_records(&stream, &mut traffic[index]);

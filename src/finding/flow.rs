@@ -5,9 +5,13 @@ use crate::conversation::{Basis, Conversation, Traffic};
 use crate::frame::{FrameRef, Stamp, Timestamp};
 use crate::packet::Endpoint;
 use crate::port::Transport;
+use crate::registry::program;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+/// Protocols that are listed of one flow.
+const MAX_PROTOCOLS: usize = 8;
 
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -23,6 +27,9 @@ pub struct FlowNote {
     pub last_seen: Option<Timestamp>,
     pub direction_basis: Basis,
     pub connection: Connection,
+    /// What it speaks, where that is known: of RPC the programs that were called.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protocols: Vec<String>,
     /// Reasons of the finding whose frames lie in this flow, as far as the flow remembers them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<&'static str>,
@@ -178,8 +185,19 @@ pub(super) fn flow_note(flow: &Conversation, named: &Named, community_id_seed: u
         last_seen: time(flow.last()),
         direction_basis: flow.basis,
         connection: Connection::of(flow),
+        protocols: protocols(flow),
         evidence: named.reasons(flow.frames()),
     }
+}
+
+/// The names of what a conversation speaks, each once, in order.
+fn protocols(flow: &Conversation) -> Vec<String> {
+    let calls = flow.from_client.remote_calls.as_deref();
+    let called = calls.into_iter().flat_map(|calls| calls.procedures.iter());
+    let programs = called.map(|(named, _)| program::name(named.program, named.version).to_string());
+    let seen = flow.seen.iter().map(|seen| seen.label.protocol).filter(|name| !name.is_empty());
+    let names: BTreeSet<String> = programs.chain(seen.map(str::to_owned)).collect();
+    names.into_iter().take(MAX_PROTOCOLS).collect()
 }
 
 /// Community ID version 1 (<https://github.com/corelight/community-id-spec>).

@@ -128,11 +128,3 @@ impl Merge for Headers {
 
 /// The headers of both directions, as [`super::FlowKey::ends`] sent them.
 pub type BothHeaders = [Headers; 2];
-
-impl Merge for BothHeaders {
-    fn merge(&mut self, other: Self) {
-        for (mine, theirs) in self.iter_mut().zip(other) {
-            mine.merge(theirs);
-        }
-    }
-}

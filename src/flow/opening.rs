@@ -127,6 +127,17 @@ impl Opening {
         self.closed = self.chunks.last().filter(|_| self.cost >= self.size.budget()).map(|last| last.stamp);
     }
 
+    /// What came from a place on, up to another: of one of several connections.
+    #[must_use]
+    pub fn between(&self, from: Option<Stamp>, until: Option<Stamp>) -> Self {
+        let within = |chunk: &&Chunk| {
+            from.is_none_or(|from| from <= chunk.stamp) && until.is_none_or(|until| chunk.stamp < until)
+        };
+        let counted = self.counted.as_ref().filter(within).cloned();
+        let chunks = self.chunks.iter().filter(within).cloned().collect();
+        Opening { chunks, counted, ..*self }
+    }
+
     #[must_use]
     pub fn size(&self) -> Size {
         self.size

@@ -7,6 +7,7 @@ use crate::finding::{Finding, FlowNote};
 use crate::frame::Timestamp;
 use crate::report::Report;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// Name and type of each column.
@@ -101,7 +102,7 @@ fn line(finding: &Finding, flow: &FlowNote) -> Map<String, Value> {
     set("id.resp_h", flow.server.address.to_string().into());
     set("id.resp_p", flow.server.port.into());
     set("proto", flow.transport.name().into());
-    let service = service(finding);
+    let service = service(finding, flow);
     if !service.is_empty() {
         set("service", service.into());
     }
@@ -117,11 +118,19 @@ fn line(finding: &Finding, flow: &FlowNote) -> Map<String, Value> {
     line
 }
 
-/// The protocol; of RPC the programs that were called.
-pub(super) fn service(finding: &Finding) -> String {
-    let mut names: Vec<&str> = finding.rpc.iter().map(|program| program.name.as_str()).collect();
-    names.dedup();
-    if names.is_empty() { finding.protocol.to_owned() } else { names.join(",") }
+/// What the flow speaks, each once; where its own bytes do not tell it, what its service speaks.
+pub(super) fn service(finding: &Finding, flow: &FlowNote) -> String {
+    if !flow.protocols.is_empty() {
+        return flow.protocols.join(",");
+    }
+    let names: BTreeSet<&str> = finding.rpc.iter().map(|program| program.name.as_str()).collect();
+    // A service that speaks in several ways says nothing of this flow.
+    let one = finding.flows.iter().all(|flow| flow.protocols.is_empty());
+    match names.len() {
+        _ if !one => String::new(),
+        0 => finding.protocol.to_owned(),
+        _ => names.into_iter().collect::<Vec<_>>().join(","),
+    }
 }
 
 /// Seconds with six decimals, as Zeek writes times and intervals.

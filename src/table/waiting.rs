@@ -2,7 +2,7 @@
 //! conversation's memory is seldom in the processor's caches, and in a loop that does nothing else the waits for one overlap
 //! with those for the next. Knows no packet.
 
-use crate::flow::{Counted, Flow, FlowKey};
+use crate::flow::{Counted, Directions, FlowKey};
 use crate::merge::Bounded;
 
 /// Messages that wait, but for those of the last packet: 14 KB. Measured: of 64 there is less to gain, and of 1,024 no more.
@@ -10,20 +10,21 @@ const MAX_WAITING: usize = 256;
 
 /// Messages with the places of their directions.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Waiting(Vec<(Direction, Counted)>);
+pub(super) struct Waiting(Vec<(Place, Counted)>);
 
-/// Where the direction of a message is found: tier, place in the tier, and sender.
+/// Where the direction of a message is found: tier, place in the tier, sender, and sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Direction {
+pub(super) struct Place {
     pub tier: u8,
     pub sender: u8,
     pub place: u32,
+    pub sequence: u32,
 }
 
 impl Waiting {
     #[inline]
-    pub fn push(&mut self, direction: Direction, counted: Counted) {
-        self.0.push((direction, counted));
+    pub fn push(&mut self, place: Place, counted: Counted) {
+        self.0.push((place, counted));
     }
 
     pub fn is_empty(&self) -> bool {
@@ -36,11 +37,12 @@ impl Waiting {
     }
 
     /// Counts all in their conversations, which must be at the places where they were.
-    pub fn count<const TIERS: usize>(&mut self, tiers: &mut [Bounded<FlowKey, Flow>; TIERS]) {
+    pub fn count<const TIERS: usize>(&mut self, tiers: &mut [Bounded<FlowKey, Directions>; TIERS]) {
         // Read where they lie: a copy made just before would be waited for behind all writes to memory before it.
-        for (Direction { tier, sender, place }, counted) in &self.0 {
-            let flow = tiers[*tier as usize].at_mut(*place as usize);
-            if let Some(calls) = flow.and_then(|flow| flow.halves[*sender as usize].remote_calls.as_deref_mut()) {
+        for (Place { tier, sender, place, sequence }, counted) in &self.0 {
+            let directions = tiers[*tier as usize].at_mut(*place as usize);
+            let direction = directions.and_then(|directions| directions[*sender as usize].get_mut(*sequence));
+            if let Some(calls) = direction.and_then(|direction| direction.half.remote_calls.as_deref_mut()) {
                 calls.add(counted);
             }
         }
