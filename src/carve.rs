@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::finding::Kind;
-use crate::frame::{Frame, FrameRef, LinkType};
+use crate::frame::{Frame, FrameRef, LinkType, Timestamp};
 use crate::glance::glance;
 use crate::output::pcapng::File;
 use crate::output::safe;
@@ -17,6 +17,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// Datagrams of which later fragments are looked for.
@@ -40,6 +41,9 @@ pub struct Wanted<'a> {
     scanners: HashMap<IpAddr, Vec<usize>>,
     /// By both ends in their order: of clients, and of single flows that were asked for.
     flows: HashMap<(Transport, [Endpoint; 2]), Vec<usize>>,
+    /// When each finding's flows were seen, by both ends in their order, where all are listed: a four-tuple may be used again,
+    /// with the roles exchanged.
+    times: HashMap<(usize, [Endpoint; 2]), Vec<RangeInclusive<Timestamp>>>,
     /// Reasons that name a frame.
     reasons: HashMap<FrameRef, BTreeSet<&'a str>>,
     /// Whether the scanner touched the port.
@@ -58,6 +62,7 @@ impl<'a> Wanted<'a> {
             services: HashMap::new(),
             scanners: HashMap::new(),
             flows: HashMap::new(),
+            times: HashMap::new(),
             reasons: HashMap::new(),
             touched: Vec::new(),
             ports: HashSet::new(),
@@ -68,6 +73,12 @@ impl<'a> Wanted<'a> {
             let ports = finding.targets.iter().flat_map(|targets| targets.ports.iter().copied());
             wanted.touched.push(ports.collect());
             let all = community_ids.is_empty();
+            if finding.flows_total == finding.flows.len() {
+                for flow in &finding.flows {
+                    let ends = ordered(flow.client.endpoint(), flow.server.endpoint());
+                    wanted.times.entry((index, ends)).or_default().extend(flow.seen());
+                }
+            }
             let conversation = |flow: &SavedFlow| {
                 let ends = ordered(flow.client.endpoint(), flow.server.endpoint());
                 (flow.transport.unwrap_or(finding.transport), ends)
@@ -128,7 +139,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// The findings that a packet belongs to.
-    fn of(&self, packet: &packet::Packet<'_>) -> Vec<usize> {
+    fn of(&self, packet: &packet::Packet<'_>, time: Timestamp) -> Vec<usize> {
         let ends = [packet.source, packet.destination];
         let mut found = BTreeSet::new();
         for (end, other) in [(ends[0], ends[1]), (ends[1], ends[0])] {
@@ -148,7 +159,11 @@ impl<'a> Wanted<'a> {
             let of = finding.tunnel.as_ref().map(|tunnel| (tunnel.kind.as_str(), tunnel.network));
             finding.kind == Kind::Scanner || of == through
         };
-        found.into_iter().copied().filter(same_tunnel).collect()
+        let within = |index: &usize| {
+            let times = self.times.get(&(*index, flow.1)).filter(|times| !times.is_empty() && time.is_known());
+            times.is_none_or(|times| times.iter().any(|times| times.contains(&time)))
+        };
+        found.into_iter().copied().filter(same_tunnel).filter(within).collect()
     }
 
     fn comment(&self, found: &[usize], input: &str, at: FrameRef) -> String {
@@ -197,7 +212,7 @@ pub fn carve<W: Write>(
             }
             let Ok(packet) = packet::decode(frame) else { return };
             let Some(key) = packet.fragment_key() else { return };
-            let found = wanted.of(&packet);
+            let found = wanted.of(&packet, frame.time);
             if found.is_empty() {
                 return;
             }
@@ -232,7 +247,7 @@ pub fn carve<W: Write>(
                 return;
             }
             let found = match packet::read(frame) {
-                Held::Packet(packet) => wanted.of(&packet),
+                Held::Packet(packet) => wanted.of(&packet, frame.time),
                 Held::Later(key, _) => datagrams.get(&key).cloned().unwrap_or_default(),
                 Held::Refusal(..) | Held::Other(_) => return,
             };

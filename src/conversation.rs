@@ -13,7 +13,7 @@ pub use bindings::{Bindings, Learnt};
 pub use roles::{Basis, is_callback};
 pub use traffic::{Enveloped, Traffic};
 
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Half};
 use crate::frame::{FrameRef, Stamp};
 use crate::packet::Endpoint;
 use crate::port::{Scope, Transport};
@@ -96,7 +96,7 @@ impl State {
             State::Acknowledged => "known to the site",
             State::NoPayload => "connections without payload in the capture",
             State::Refused => "nobody listens: refused",
-            State::Unanswered => "nobody answered",
+            State::Unanswered => "no answer from this port",
         }
     }
 }
@@ -136,8 +136,10 @@ pub struct Conversation<'a> {
     pub from_server: Traffic<'a>,
     /// Replies whose calls the client had sent to another address: broadcast, mostly.
     pub asked_elsewhere: u64,
-    /// Calls that were answered from another address or port.
-    pub answered_elsewhere: u64,
+    /// Where what it asks was answered from, where that is another address or port: the least.
+    pub answered_from: Option<Endpoint>,
+    /// Over UDP, where its client sent nothing here: what the client had sent its question to.
+    pub asked_of: Option<Service>,
     /// Whether anything at all was captured that the server's host sent, in any conversation.
     pub server_heard: bool,
     /// Where the conversation runs back from a server to its client: what the client talks to.
@@ -146,7 +148,13 @@ pub struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     #[must_use]
-    pub fn new(gathered: &Gathered<'a>, scope: &Scope, bindings: &Bindings, catalogue: &Catalogue) -> Self {
+    pub fn new(
+        gathered: &Gathered<'a>,
+        asked: Option<&Half>,
+        scope: &Scope,
+        bindings: &Bindings,
+        catalogue: &Catalogue,
+    ) -> Self {
         let (key, number) = (gathered.key, gathered.number);
         let mut traffic = [0, 1].map(|side| Traffic::of(gathered, side));
         for (traffic, half) in traffic.iter_mut().zip(&gathered.halves) {
@@ -172,12 +180,21 @@ impl<'a> Conversation<'a> {
         };
         streams::adopt(&mut traffic, key.transport, apart);
         let accepted = roles::handshake(&traffic);
-        let spoken = traffic.each_ref().map(|half| half.remote_calls.is_some());
+        let mut spoken = traffic.each_ref().map(|half| half.remote_calls.is_some());
+        if spoken != [false, false] && !streams::is_firm(&traffic, key.transport) {
+            spoken = [false, false];
+        }
         for (side, half) in traffic.iter_mut().enumerate() {
             half.preamble = spoken[side] && openings::begins_otherwise(&gathered.halves[side], &gathered.headers[side]);
         }
         let preambles = traffic.each_ref().map(|half| half.preamble);
-        let textures = openings::read(catalogue, gathered, accepted, (spoken, preambles), &mut seen);
+        let known = seen.each_ref().map(Vec::len);
+        let textures = openings::read(catalogue, gathered, accepted, (spoken, preambles), asked, &mut seen);
+        // What reads as RPC once in another protocol is that protocol.
+        let recognised = seen.iter().zip(known).any(|(seen, known)| seen.len() > known);
+        if spoken == [false, false] && recognised {
+            traffic.iter_mut().for_each(|half| half.remote_calls = None);
+        }
         for (half, texture) in traffic.iter_mut().zip(textures) {
             half.texture = texture;
         }
@@ -194,7 +211,8 @@ impl<'a> Conversation<'a> {
             from_client,
             from_server,
             asked_elsewhere: 0,
-            answered_elsewhere: 0,
+            answered_from: None,
+            asked_of: None,
             server_heard: false,
             back_from: None,
         };
@@ -221,6 +239,10 @@ impl<'a> Conversation<'a> {
             seen.from = if seen.from == Side::Client { Side::Server } else { Side::Client };
         }
         self.answer = self.answered();
+    }
+
+    fn is_answered_from(&mut self, from: Endpoint) {
+        self.answered_from = Some(self.answered_from.map_or(from, |known| known.min(from)));
     }
 
     #[must_use]
@@ -304,11 +326,23 @@ impl<'a> Conversation<'a> {
         (self.first(), self.key, self.number)
     }
 
+    /// Whether it is the end of a connection that began before the capture, or between two pieces of it: a side ends or resets
+    /// what nobody asks for. A reset that answers a SYN has the sequence number 0 (RFC 9293, section 3.5.2).
+    fn is_tail(&self) -> bool {
+        let (client, server) = (&self.from_client, &self.from_server);
+        let begins = client.syn + client.odd_flags > 0;
+        let lone_reset = client.packets == 0 && server.rst > 0 && server.last_sequence != 0;
+        let ended = server.packets == 0 && (client.rst > 0 || (client.fin > 0 && client.packets > client.fin));
+        self.key.transport == Transport::Tcp && !begins && client.payload_packets == 0 && (lone_reset || ended)
+    }
+
     fn answered(&self) -> Answer {
         let (client, server) = (&self.from_client, &self.from_server);
         if server.payload_packets > 0 {
             Answer::Spoke
         } else if server.syn_ack > 0 || (server.packets > server.rst && self.key.transport == Transport::Tcp) {
+            Answer::Connected
+        } else if self.is_tail() {
             Answer::Connected
         } else if server.rst + server.refusals > 0 {
             Answer::Refused

@@ -163,8 +163,11 @@ pub struct RpcProgram {
     pub procedures: Vec<String>,
     /// Call messages.
     pub calls: u64,
-    /// Calls among the kept transaction ids that were answered.
+    /// Calls that were answered; of more than are kept by their share of all replies.
     pub replies: u64,
+    /// Whether there were more calls or replies than could be read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
 }
 
 /// Puts a finding together from its verdict and its conversations.
@@ -196,7 +199,8 @@ pub(crate) fn finding(
             .map(|procedure| program::procedure_name(number, version, *procedure).into_owned())
             .collect(),
         calls: called.calls(),
-        replies: calls.answered.get(&(number, version)).map_or(0, |answered| answered.times),
+        replies: calls.replies_of((number, version)),
+        at_least: calls.at_least,
     });
     let mut community_ids: Vec<String> = flows.iter().map(|flow| flow.community_id.clone()).collect();
     community_ids.sort_unstable();

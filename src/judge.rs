@@ -2,13 +2,15 @@
 //! the table and its context; reads no packet.
 
 mod describe;
+mod filters;
+mod questions;
 mod site;
 
 use crate::class::{Class, Evidence, Verdict, Weight};
 use crate::conversation::back::{self, Announced, NfsServers};
 use crate::conversation::{Answer, Bindings, Conversation, Seen, Service, Side, State, Traffic, first_frames};
 use crate::conversation::{dialogue, elsewhere, roles};
-use crate::finding::{self, Around, Finding, Kind, Opening, wireshark};
+use crate::finding::{self, Around, Finding, Kind, Opening};
 use crate::flow::{Chunk, Directions, Flow, FlowKey, Half, Regions, SHOWN};
 use crate::frame::Stamp;
 use crate::packet::Endpoint;
@@ -24,6 +26,7 @@ use crate::signature::{self, Payload, read_again};
 use crate::table::{FlowTable, Gathered, Tier};
 use crate::words::count;
 use describe::describe;
+use questions::Questions;
 use rayon::prelude::*;
 use site::Site;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -37,6 +40,8 @@ const AT_ONCE: usize = 4096;
 pub struct Apart {
     /// Conversations of context ports: read for what they say of others.
     pub context_flows: u64,
+    /// Questions to everybody on the net that were answered: those who answered are the services.
+    pub broadcast_flows: u64,
     /// Conversations with portmappers, binders and NetInfo of which more was said than is kept.
     pub unread_flows: u64,
 }
@@ -73,6 +78,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     for (key, _) in table.tier(Tier::Context) {
         table.connections(key).for_each(|gathered| announced.read(key, &gathered.into_flow()));
     }
+    let questions = Questions::of_table(table);
     let mut conversations: Vec<Conversation> = Vec::new();
     let mut gathered = table.conversations();
     loop {
@@ -81,7 +87,8 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
             break;
         }
         conversations.par_extend(some.into_par_iter().map(|gathered| {
-            Conversation::new(&gathered, table.scope(), &bindings, options.catalogue)
+            let asked = questions.of(&gathered);
+            Conversation::new(&gathered, asked, table.scope(), &bindings, options.catalogue)
         }));
     }
     conversations.retain(|flow| !is_carried_over(table, flow));
@@ -94,6 +101,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         back::mark(conversation, &announced, &nfs, &bindings);
     }
     elsewhere::pair(&mut conversations);
+    elsewhere::find_answers(&mut conversations);
     let sends = |flow: &Conversation| {
         let ends = [(flow.client(), &flow.from_client), (flow.server(), &flow.from_server)];
         ends.map(|(end, traffic)| (traffic.packets > 0).then_some(end.address))
@@ -119,6 +127,11 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     };
 
     let scanners = sweep::take(&mut conversations);
+    // What went to everybody is no service where somebody answers: those are.
+    let broadcasts = conversations.extract_if(.., |flow| {
+        elsewhere::is_broadcast(flow) && flow.answered_from.is_some() && flow.back_from.is_none()
+    });
+    let broadcast_flows = broadcasts.count() as u64;
     let mut rest: Vec<Conversation> =
         conversations.extract_if(.., |conversation| !is_target(scope, &conversation.service())).collect();
     conversations.sort_unstable_by_key(|conversation| (conversation.service(), conversation.order()));
@@ -171,20 +184,10 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         finding.opening = opening(table, flows, &finding, options.show_secrets);
         finding
     }));
-    tell_tunnels_apart(&mut findings);
+    filters::tell_tunnels_apart(&mut findings);
+    filters::tell_reused_apart(&mut findings);
     findings.sort_by_key(Finding::order);
-    (findings, Apart { context_flows, unread_flows: unread as u64 })
-}
-
-/// The same address and port, plain and in a tunnel, are two services: the plain one's filter leaves tunnels out.
-fn tell_tunnels_apart(findings: &mut [Finding]) {
-    let place = |finding: &Finding| (finding.kind, finding.transport, finding.address, finding.port, finding.server);
-    let tunnelled: HashSet<_> = findings.iter().filter(|finding| finding.tunnel.is_some()).map(place).collect();
-    for finding in findings.iter_mut().filter(|finding| finding.tunnel.is_none()) {
-        if tunnelled.contains(&place(finding)) {
-            finding.wireshark = wireshark::outside_of_tunnels(&finding.wireshark);
-        }
-    }
+    (findings, Apart { context_flows, broadcast_flows, unread_flows: unread as u64 })
 }
 
 /// Whether a conversation with a portmapper belongs to an earlier window, and is here for what it taught.
@@ -356,10 +359,15 @@ fn state_of(flows: &[Conversation]) -> State {
     } else if has(Answer::Spoke) {
         State::Unexplained
     } else if has(Answer::Connected) {
-        if flows.iter().any(Conversation::has_payload) { State::Unexplained } else { State::NoPayload }
+        let said = |flow: &Conversation| flow.has_payload() && !rpc::only_asks(flow);
+        match (flows.iter().any(said), flows.iter().any(Conversation::has_payload)) {
+            (true, _) => State::Unexplained,
+            (false, true) => State::Unanswered,
+            (false, false) => State::NoPayload,
+        }
     } else if has(Answer::Refused) {
         State::Refused
-    } else if has(Answer::OneSided) {
+    } else if flows.iter().any(|flow| flow.answer == Answer::OneSided && !rpc::only_asks(flow)) {
         State::Unexplained
     } else {
         State::Unanswered
@@ -373,8 +381,10 @@ fn state_evidence(state: State, flows: &[Conversation]) -> Option<Evidence> {
         State::Unexplained => ("unexplained", "payload was exchanged, and no signature knows it".to_owned()),
         State::NoPayload => ("no-payload", "connections came about, and no payload was captured".to_owned()),
         State::Refused => ("refused", format!("{} refused, none accepted", count(flows.len(), "attempt"))),
-        State::Unanswered if flows.iter().all(|flow| flow.answered_elsewhere > 0) => return None,
-        State::Unanswered => ("unanswered", format!("{}, and nobody answered", count(flows.len(), "attempt"))),
+        State::Unanswered if flows.iter().all(|flow| flow.answered_from.is_some()) => return None,
+        State::Unanswered => {
+            ("unanswered", format!("{}, and no answer from this port in the capture", count(flows.len(), "attempt")))
+        }
     };
     let frames = first_frames(flows.iter().filter_map(Conversation::first));
     Some(Evidence { by, class: Class::Custom, weight: Weight::NOTE, says, frames, attack: None })

@@ -52,6 +52,8 @@ pub mod flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tcp {
     pub sequence: u32,
+    /// What the sender has received up to, where the ACK flag is set.
+    pub acknowledged: u32,
     /// [`flag`] bits.
     pub flags: u8,
 }
@@ -250,14 +252,20 @@ type Carried<'a> = (Transport, Option<Tcp>, &'a [u8], usize);
 /// A TCP segment. A header that the capture cut still gives what is there of it.
 fn segment(bytes: &[u8], wire_len: usize) -> Carried<'_> {
     if let Ok(slice) = TcpSlice::from_slice(bytes) {
-        let tcp = Tcp { sequence: slice.sequence_number(), flags: bytes[13] & 0x3f };
+        let tcp = Tcp {
+            sequence: slice.sequence_number(),
+            acknowledged: slice.acknowledgment_number(),
+            flags: bytes[13] & 0x3f,
+        };
         return (Transport::Tcp, Some(tcp), slice.payload(), wire_len.saturating_sub(slice.header_slice().len()));
     }
     let header_len = bytes.get(12).map_or(20, |byte| usize::from(byte >> 4) * 4).max(20);
-    let sequence = bytes.get(4..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_be_bytes(*four));
+    let word =
+        |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_be_bytes(*four));
+    let (sequence, acknowledged) = (word(4), word(8));
     // A segment that carries data has the ACK flag; a header without data offset is taken for that.
     let flags = bytes.get(13).map_or(flag::ACK, |flags| flags & 0x3f);
-    (Transport::Tcp, Some(Tcp { sequence, flags }), &[], wire_len.saturating_sub(header_len))
+    (Transport::Tcp, Some(Tcp { sequence, acknowledged, flags }), &[], wire_len.saturating_sub(header_len))
 }
 
 /// A UDP datagram; its own length field counts only where it shortens the payload.

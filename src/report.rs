@@ -149,6 +149,9 @@ pub struct TotalsNote {
     pub cut: u64,
     /// Conversations with context ports: read, and not reported for themselves.
     pub context_flows: u64,
+    /// Questions to everybody on the net that were answered: told under those who answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broadcast_flows: Option<u64>,
     /// Conversations with portmappers, `NetInfo`'s binder and `NetInfo` of which more was said than is kept to be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_flows: Option<u64>,
@@ -216,6 +219,7 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
             tunnelled: totals.tunnelled.iter().map(|(kind, count)| (kind.name(), *count)).collect(),
             cut: totals.cut,
             context_flows: apart.context_flows,
+            broadcast_flows: (apart.broadcast_flows > 0).then_some(apart.broadcast_flows),
             unread_flows: (apart.unread_flows > 0).then_some(apart.unread_flows),
             crumbled_flows: table.crumbs_beyond_bound(),
             refused_flows: table.refusals_beyond_bound(),

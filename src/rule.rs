@@ -2,6 +2,7 @@
 //!
 //! To add one: a file beside its neighbours in `rule/`, its call below, and its text in [`ALL`].
 
+pub mod asked_elsewhere;
 pub mod back_connection;
 pub mod beacon;
 pub mod bound;
@@ -80,6 +81,7 @@ pub const ALL: &[About] = &[
     nis::PASSWORDS,
     mount::ABOUT,
     back_connection::ABOUT,
+    asked_elsewhere::ABOUT,
     content::ABOUT,
     recognised::ABOUT,
     recognised::ODD_PORT,
@@ -146,19 +148,16 @@ pub const ALL: &[About] = &[
         about: "The port answered with a reset, or its host said by ICMP that it is unreachable: nobody listens there.",
         attack: None,
     },
-    About {
-        id: "unanswered",
-        about: "Somebody asked, and nobody answered; or the answers are not in the capture.",
-        attack: None,
-    },
+    About { id: "unanswered", about: "Somebody asked, and no answer from this port is in the capture.", attack: None },
 ];
 
 /// The reasons for a service.
 pub fn of_service(service: &Service, flows: &[Conversation], calls: &rpc::Sum, context: Context<'_>) -> Vec<Evidence> {
     let mut evidence = of_remote_calls(service, flows, calls, context);
     evidence.extend(content::evidence(flows));
-    evidence.extend(recognised::evidence(flows));
+    evidence.extend(recognised::evidence(service, flows, context.registry));
     evidence.extend(back_connection::evidence(flows));
+    evidence.extend(asked_elsewhere::evidence(flows));
     // What holds for RPC as well says nothing of it: it is read, written and asked for at a regular pace.
     if !evidence.iter().any(|reason| reason.by == rpc::VERIFIED.id) {
         evidence.extend(disguise::evidence(flows));

@@ -7,6 +7,7 @@ use crate::packet::Endpoint;
 use crate::port::Transport;
 use serde::Deserialize;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 /// The schema of reports.
 pub const SCHEMA: &str = "gapwatch.report/1";
@@ -93,6 +94,22 @@ pub struct SavedFlow {
     pub client: SavedEnd,
     pub server: SavedEnd,
     pub community_id: String,
+    /// RFC 3339.
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+}
+
+impl SavedFlow {
+    /// From when to when it was seen; `None` where its capture has no times.
+    #[must_use]
+    pub fn seen(&self) -> Option<RangeInclusive<Timestamp>> {
+        Some(timestamp(self.first_seen.as_deref()?)?..=timestamp(self.last_seen.as_deref()?)?)
+    }
+}
+
+fn timestamp(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(time.as_nanosecond()).ok().map(Timestamp)
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -112,8 +129,7 @@ impl SavedFinding {
     /// The last moment of the finding; `None` where its capture has no times.
     #[must_use]
     pub fn last_seen(&self) -> Option<Timestamp> {
-        let time: jiff::Timestamp = self.last_seen.as_deref()?.parse().ok()?;
-        u64::try_from(time.as_nanosecond()).ok().map(Timestamp)
+        timestamp(self.last_seen.as_deref()?)
     }
 
     /// Transport and place of the service; of a client what it talks to.

@@ -109,6 +109,7 @@ pub const ALL: &[&Signature] = &[
     &http::REQUEST,
     &http::RESPONSE,
     &http::STAGER,
+    &http::INJECTION,
     &credential::CLEAR,
     &shell::IDENTITY,
     &shell::SYSTEM,

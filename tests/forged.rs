@@ -13,6 +13,8 @@ fn forged_fixtures_are_as_they_are_made() {
         .into_iter()
         .chain(forge::escapes::all())
         .chain(forge::incarnations::all())
+        .chain(forge::answers::all())
+        .chain(forge::innocent::all())
         .chain(forge::signals::all())
         .chain(forge::twins::all())
     {

@@ -219,6 +219,10 @@ fn every_known_protocol_is_recognised_from_its_frames() {
         for example in &protocol.hits {
             for transport in protocol.transports {
                 for handshake in [true, false] {
+                    // Records without a handshake are TLS only where the beginning was not captured.
+                    if handshake && protocol.label.id == signature::protocol::tls_records::ID {
+                        continue;
+                    }
                     let report = report_of(&conversation(*transport, example, handshake));
                     let by =
                         |id: &str| report.findings.iter().flat_map(|one| &one.evidence).any(|reason| reason.by == id);

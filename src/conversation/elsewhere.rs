@@ -1,12 +1,13 @@
-//! Replies over UDP whose calls went elsewhere: a call that was broadcast is answered by each host from its own address,
-//! and some servers answer from another address or port than the one that was asked. Judges nothing.
+//! Answers over UDP to what was sent elsewhere: what was broadcast is answered by each host from its own address, and some
+//! servers answer from another address or port than the one that was asked. Judges nothing.
 
-use super::Conversation;
+use super::{Conversation, Service};
 use crate::flow::CallSeen;
 use crate::packet::Endpoint;
 use crate::port::Transport;
 use crate::signature::arguments::Detail;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 /// Transaction ids below this are more likely counters of another protocol: clients begin with the time or at random.
 pub const COUNTER_END: u32 = 0x1_0000;
@@ -47,9 +48,10 @@ pub fn pair(conversations: &mut [Conversation]) {
             }
         }
     }
-    let mut answered: Vec<usize> = Vec::new();
+    let services: Vec<Service> = conversations.iter().map(Conversation::service).collect();
+    let mut answered: Vec<(usize, Endpoint)> = Vec::new();
     for conversation in conversations.iter_mut().filter(|conversation| wanting(conversation)) {
-        let client = conversation.client();
+        let (client, server) = (conversation.client(), conversation.server());
         let Some(replies) = conversation.from_server.remote_calls.as_deref() else { continue };
         let known = conversation.from_client.remote_calls.as_deref();
         let found: Vec<(u32, &Sent)> = replies
@@ -64,27 +66,79 @@ pub fn pair(conversations: &mut [Conversation]) {
             continue;
         }
         conversation.asked_elsewhere += found.len() as u64;
+        conversation.asked_of = found.iter().map(|(_, sent)| services[sent.place]).min();
         let calls = conversation.from_client.remote_calls.get_or_insert_default().to_mut();
         for (xid, sent) in found {
             if let Some(detail) = sent.detail.clone() {
                 calls.ask(xid, &sent.call, detail);
             }
             calls.add_call(xid, &sent.call);
-            answered.extend(Some(sent.place).filter(|_| !sent.answered));
+            answered.extend(Some((sent.place, server)).filter(|_| !sent.answered));
         }
         calls.settle();
     }
-    for place in answered {
-        conversations[place].answered_elsewhere += 1;
+    for (place, from) in answered {
+        conversations[place].is_answered_from(from);
+    }
+}
+
+/// Finds the answers to datagrams that nobody answered from where they went: from another port of the same host, or, where they
+/// went to everybody, from the same port of a host. Whatever was said, the client's end is the same.
+pub fn find_answers(conversations: &mut [Conversation]) {
+    let is_udp = |flow: &Conversation| flow.key.transport == Transport::Udp && flow.back_from.is_none();
+    let mut answers: HashMap<Endpoint, Vec<(usize, Endpoint)>> = HashMap::new();
+    for (place, flow) in conversations.iter().enumerate() {
+        if is_udp(flow) && flow.from_client.packets == 0 && flow.from_server.payload_packets > 0 {
+            answers.entry(flow.client()).or_default().push((place, flow.server()));
+        }
+    }
+    if answers.is_empty() {
+        return;
+    }
+    answers.values_mut().for_each(|list| list.sort_by_key(|(_, from)| *from));
+    let mut asked: Vec<(usize, Service)> = Vec::new();
+    for flow in conversations.iter_mut() {
+        if !is_udp(flow) || flow.from_server.packets > 0 || flow.from_client.payload_packets == 0 {
+            continue;
+        }
+        let server = flow.server();
+        let to_all = is_broadcast(flow);
+        let fits = |from: &Endpoint| if to_all { from.port == server.port } else { from.address == server.address };
+        let list = answers.get(&flow.client()).into_iter().flatten().filter(|(_, from)| fits(from));
+        for (place, from) in list {
+            flow.is_answered_from(*from);
+            asked.push((*place, flow.service()));
+        }
+    }
+    for (place, service) in asked {
+        let known = &mut conversations[place].asked_of;
+        *known = Some(known.map_or(service, |known| known.min(service)));
+    }
+}
+
+/// Where conversations were answered from, in words.
+#[must_use]
+pub fn in_words(flows: &[Conversation]) -> String {
+    let ends: BTreeSet<Endpoint> = flows.iter().filter_map(|flow| flow.answered_from).collect();
+    let same_host = |end: &Endpoint| flows.iter().any(|flow| flow.server().address == end.address);
+    match ends.first() {
+        Some(end) if ends.iter().all(same_host) => format!("answered from port {} of the same host", end.port),
+        Some(end) => format!("answered from another address, {end}"),
+        None => String::new(),
     }
 }
 
 /// Whether datagrams to this address go to more than one host: multicast, or an address that ends in 255 and never spoke.
 #[must_use]
 pub fn is_broadcast(conversation: &Conversation) -> bool {
-    let silent = conversation.from_server.packets == 0;
-    match conversation.server().address {
-        std::net::IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast() || (silent && v4.octets()[3] == 255),
-        std::net::IpAddr::V6(v6) => v6.is_multicast(),
+    conversation.from_server.packets == 0 && goes_to_all(conversation.server().address)
+}
+
+/// Whether an address that sends nothing is one of many hosts: multicast, or one that ends in 255.
+#[must_use]
+pub fn goes_to_all(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast() || v4.octets()[3] == 255,
+        IpAddr::V6(v6) => v6.is_multicast(),
     }
 }

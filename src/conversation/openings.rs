@@ -5,7 +5,7 @@ use super::Found;
 use crate::flow::{Chunk, Half, Headers};
 use crate::frame::Stamp;
 use crate::port::Transport;
-use crate::signature::protocol::Catalogue;
+use crate::signature::protocol::{Catalogue, tls_records};
 use crate::signature::texture::Texture;
 use crate::signature::{Label, Payload, Sender, rpc};
 use crate::table::Gathered;
@@ -64,12 +64,14 @@ pub(super) fn begins_otherwise(half: &Half, headers: &Headers) -> bool {
 }
 
 /// Adds what the openings of a conversation show, and measures the bytes of sides that nobody knows. `server` is the side
-/// that accepted, where that is known; `spoken`: what each side says is RPC, and whether it began otherwise.
+/// that accepted, where that is known; `spoken`: what each side says is RPC, and whether it began otherwise; `asked`: what the
+/// silent side of a conversation sent to everybody instead.
 pub(super) fn read(
     catalogue: &Catalogue,
     gathered: &Gathered<'_>,
     server: Option<usize>,
     (spoken, preambles): ([bool; 2], [bool; 2]),
+    asked: Option<&Half>,
     seen: &mut [Vec<Found>; 2],
 ) -> [Option<Box<Texture>>; 2] {
     let (transport, headers) = (gathered.key.transport, &gathered.headers);
@@ -81,10 +83,18 @@ pub(super) fn read(
     if halves.iter().all(|half| half.opening.payloads().next().is_none()) || from_start == [true, true] {
         return [None, None];
     }
-    let said = [0, 1].map(|side| Said::of(halves[side], headers[side].start_sequence(), transport));
+    let heard = [0, 1].map(|side: usize| match asked {
+        Some(asked) if headers[side].packets == 0 => asked,
+        _ => halves[side],
+    });
+    let said = [0, 1].map(|side| Said::of(heard[side], headers[side].start_sequence(), transport));
     let messages = said.each_ref().map(Said::messages);
     if from_start == [false, false] && !halves.into_iter().any(is_rpc) {
         for recognised in catalogue.recognise(transport, [&messages[0], &messages[1]], server) {
+            let from_start = headers.iter().any(|headers| headers.start.is_some());
+            if recognised.label.id == tls_records::ID && from_start {
+                continue;
+            }
             for (side, found) in recognised.seen.into_iter().enumerate() {
                 let Some((message, detail)) = found else { continue };
                 let sender = match recognised.client {

@@ -68,6 +68,16 @@ pub(super) fn handshake(halves: &[Traffic; 2]) -> Option<usize> {
     decide([0, 1].map(|side| halves[1 - side].syn.min(1) + 2 * halves[side].syn_ack.min(1)))
 }
 
+/// The side that resets a connection which the other side accepted, without having asked for it: who sends nothing but SYN-ACKs
+/// probes, or answers what others sent in this side's name.
+fn unasked(halves: &[Traffic; 2]) -> Option<usize> {
+    [0, 1].into_iter().find(|&side| {
+        let (mine, other) = (&halves[side], &halves[1 - side]);
+        let accepts_only = other.syn_ack > 0 && other.packets - other.rst == other.syn_ack;
+        accepts_only && mine.syn == 0 && mine.rst > 0 && mine.packets == mine.rst
+    })
+}
+
 /// The place of the server, and how that was told.
 pub(super) fn tell(
     key: &FlowKey,
@@ -77,6 +87,9 @@ pub(super) fn tell(
     bindings: &Bindings,
     earlier: Option<usize>,
 ) -> (usize, Basis) {
+    if let Some(server) = unasked(halves) {
+        return (server, Basis::Reset);
+    }
     if let Some(server) = handshake(halves) {
         return (server, Basis::Handshake);
     }

@@ -2,7 +2,7 @@
 //! several, and messages that begin inside a segment, which count where the other side bears them out. Judges nothing.
 
 use super::{Enveloped, Found, Traffic};
-use crate::flow::{CallSeen, Opening, RemoteCalls, Strays, Stream, sightings};
+use crate::flow::{CallSeen, Named, Opening, RemoteCalls, Strays, Stream, sightings};
 use crate::merge::Merge;
 use crate::port::Transport;
 use crate::signature::nfs::{NFS, NFS_ACL};
@@ -10,7 +10,7 @@ use crate::signature::rpc::{self, Body, Joined, Outcome};
 use crate::signature::{self, Payload};
 use crate::table::Gathered;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many records with other bytes between them are no loss of synchrony.
 const MIN_APART: u32 = 2;
@@ -19,11 +19,7 @@ const MAX_MESSAGES: usize = 1024;
 
 /// Adds to both directions of a TCP conversation what their openings and small segments show. Whether, in either, other bytes
 /// stand before the records.
-pub(super) fn read(
-    gathered: &Gathered<'_>,
-    traffic: &mut [Traffic; 2],
-    seen: &mut [Vec<Found>; 2],
-) -> bool {
+pub(super) fn read(gathered: &Gathered<'_>, traffic: &mut [Traffic; 2], seen: &mut [Vec<Found>; 2]) -> bool {
     let mut spacing = Spacing::default();
     // Where every payload is whole records, they were all seen when they came.
     for (index, half) in gathered.halves.iter().enumerate().filter(|(_, half)| half.broken > 0) {
@@ -34,7 +30,8 @@ pub(super) fn read(
                 spacing.add(read_records(&stream, &mut traffic[index]));
             }
         }
-        let small: Option<&Opening> = gathered.crumbs.as_deref().map(|crumbs| &crumbs.0[index]).filter(|small| small.chunks().len() > 1);
+        let small: Option<&Opening> =
+            gathered.crumbs.as_deref().map(|crumbs| &crumbs.0[index]).filter(|small| small.chunks().len() > 1);
         for stream in small.into_iter().flat_map(|small| small.streams(start)).filter(|stream| stream.pieces.len() > 1)
         {
             read_records(&stream, &mut traffic[index]);
@@ -177,6 +174,7 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
         let strays = std::mem::take(&mut seen.strays);
         let programs: BTreeSet<(u32, u32)> =
             seen.procedures.iter().map(|(named, _)| (named.program, named.version)).collect();
+        let (mut calls, mut all_calls) = (BTreeMap::<Named, BorneOut>::new(), BorneOut::default());
         for (xid, call) in strays.calls.iter() {
             // The access lists of NFS version 3 go over its connection.
             let with_nfs = call.named.program == NFS_ACL && programs.iter().any(|(program, _)| *program == NFS);
@@ -189,7 +187,11 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
             // Where records begin segments, those inside may be what is written to a file: a recording of other calls.
             let unheard = silent[1 - side] && (familiar || call.chained) && !call.odd_version;
             let borne_out = unheard || (answered && (familiar || programs.is_empty() || transport == Transport::Udp));
-            if new && !echoed && borne_out {
+            let adopted = new && !echoed && borne_out;
+            for tally in [calls.entry(call.named).or_default(), &mut all_calls] {
+                tally.add(adopted, call.times, call.length);
+            }
+            if adopted {
                 if let Some(detail) = strays.detail(xid) {
                     seen.ask(xid, call, detail);
                 }
@@ -197,24 +199,107 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
                 traffic[side].resynchronised += 1;
             }
         }
+        // Beyond the sample as many are borne out as within it.
+        if strays.calls.is_cut() {
+            for (named, all) in strays.procedures.iter() {
+                let tally = calls.get(named).copied().unwrap_or_default();
+                let messages = if tally.messages == 0 { all_calls.of(all.count) } else { tally.beyond(all.count) };
+                traffic[side].resynchronised += messages;
+                seen.add_unsampled_calls(*named, messages, all.first);
+            }
+            seen.call_bytes += all_calls.bytes_beyond(strays.call_bytes);
+            seen.calls.bound_by(&strays.calls);
+        }
         if programs.is_empty() && seen.call_messages > 0 {
             seen.credentials.merge(strays.credentials);
         }
         // Where the other direction was not captured at all, replies behind the first are borne out by that one.
         let chained = strays.replies.iter().any(|(_, reply)| reply.chained);
         let alone = silent[1 - side] && (seen.reply_messages > 0 || chained);
+        let (mut replies, mut all_replies) = (BTreeMap::<Outcome, BorneOut>::new(), BorneOut::default());
         for (xid, reply) in strays.replies.iter() {
             let borne_out = called[1 - side].contains(&xid) || (alone && reply.outcome != Outcome::Cut);
             let echoed = replied[1 - side].contains(&xid);
-            if seen.replies.covers(xid) && seen.replies.get(xid).is_none() && borne_out && !echoed {
+            let adopted = seen.replies.covers(xid) && seen.replies.get(xid).is_none() && borne_out && !echoed;
+            for tally in [replies.entry(reply.outcome).or_default(), &mut all_replies] {
+                tally.add(adopted, reply.times, reply.length);
+            }
+            if adopted {
                 seen.add_reply(xid, reply);
                 traffic[side].resynchronised += 1;
             }
+        }
+        if strays.replies.is_cut() {
+            for (outcome, all) in strays.outcomes.iter() {
+                let tally = replies.get(outcome).copied().unwrap_or_default();
+                let messages = if tally.messages == 0 { all_replies.of(all.count) } else { tally.beyond(all.count) };
+                traffic[side].resynchronised += messages;
+                seen.add_unsampled_replies(*outcome, messages, all.first);
+            }
+            seen.reply_bytes += all_replies.bytes_beyond(strays.reply_bytes);
+            seen.replies.bound_by(&strays.replies);
         }
         seen.settle();
         if !seen.is_certain() {
             traffic[side].remote_calls = None;
         }
+    }
+}
+
+/// Of so many messages one is RPC where they are: numbers of other protocols read as a message now and then.
+const FIRM_SHARE: u64 = 2;
+/// The same over TCP, where calls that carry much fill many segments.
+const FIRM_SHARE_TCP: u64 = 32;
+
+/// Whether the RPC messages of a conversation are no accident: one answers another, they are a good part of what was said, or
+/// the other side was not captured.
+pub(super) fn is_firm(traffic: &[Traffic; 2], transport: Transport) -> bool {
+    let calls = |side: usize| traffic[side].remote_calls.as_deref();
+    let paired = [0, 1].into_iter().any(|side| {
+        let (asked, answered) = (calls(side), calls(1 - side));
+        let mut pairs =
+            asked.into_iter().zip(answered).flat_map(|(asked, answered)| asked.calls.join(&answered.replies));
+        pairs.any(|(_, call, reply)| call.is_some() && reply.is_some())
+    });
+    let share = if transport == Transport::Udp { FIRM_SHARE } else { FIRM_SHARE_TCP };
+    let most = [0, 1].into_iter().any(|side| {
+        let messages = calls(side).map_or(0, |calls| calls.call_messages + calls.reply_messages);
+        messages > 0 && messages * share >= traffic[side].payload_packets
+    });
+    paired || most
+}
+
+/// How many messages of a sample the other direction bears out.
+#[derive(Clone, Copy, Debug, Default)]
+struct BorneOut {
+    messages: u64,
+    adopted: u64,
+    bytes: u64,
+}
+
+impl BorneOut {
+    fn add(&mut self, adopted: bool, times: u32, length: u32) {
+        self.messages += u64::from(times);
+        self.bytes += u64::from(times) * u64::from(length);
+        self.adopted += if adopted { u64::from(times) } else { 0 };
+    }
+
+    /// Of so many messages or bytes outside the sample those that would be borne out.
+    fn of(self, outside: u64) -> u64 {
+        if self.messages == 0 {
+            return 0;
+        }
+        let share = u128::from(outside) * u128::from(self.adopted) / u128::from(self.messages);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
+    /// Of all messages, which those in the sample are a part of.
+    fn beyond(self, all: u64) -> u64 {
+        self.of(all.saturating_sub(self.messages))
+    }
+
+    fn bytes_beyond(self, all: u64) -> u64 {
+        self.of(all.saturating_sub(self.bytes))
     }
 }
 

@@ -25,8 +25,12 @@ pub struct Traffic<'a> {
     pub odd_flags: u64,
     /// Whether its sequence numbers show that it sent nothing.
     pub sent_nothing: bool,
+    /// Bytes of the other side that it acknowledged, whether the capture has them or not.
+    pub acknowledged: u32,
     /// ICMP messages from here that nobody listens.
     pub refusals: u64,
+    /// The sequence number of its last packet.
+    pub last_sequence: u32,
     /// The earliest FIN or RST.
     pub closed: Option<Stamp>,
     pub first: Option<Stamp>,
@@ -78,7 +82,9 @@ impl Traffic<'_> {
             fin: headers.fin,
             odd_flags: headers.odd_flags,
             sent_nothing: headers.sent_nothing(),
+            acknowledged: headers.acknowledged_bytes(),
             refusals: gathered.refusals[side],
+            last_sequence: headers.last_sequence,
             closed: headers.closed,
             first: headers.first,
             last: headers.last,

@@ -1,7 +1,9 @@
 //! Display filters that show the frames of a finding. Knows Wireshark's fields and no verdict.
 
-use super::Kind;
+use super::{EndNote, Kind};
 use crate::conversation::{Conversation, Service};
+use crate::frame::Timestamp;
+use crate::port::Transport;
 use crate::tunnel::{self, Tunnel};
 use crate::words::ranges;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +74,30 @@ fn through(tunnel: Tunnel) -> String {
         tunnel::Kind::Geneve => network("geneve.vni"),
         tunnel::Kind::Gtpu => "gtp".to_owned(),
     }
+}
+
+/// The filter of a service without what went over these four-tuples at other times: they were used again, with the roles
+/// exchanged. Each has both ends, and from when to when it was this service's.
+pub(crate) fn at_these_times(
+    filter: &str,
+    transport: Transport,
+    flows: &[([EndNote; 2], Timestamp, Timestamp)],
+) -> String {
+    let transport = transport.name();
+    flows.iter().take(MAX_FILTER_RUNS).fold(filter.to_owned(), |filter, ([a, b], first, last)| {
+        let net = if a.address.is_ipv4() { "ip" } else { "ipv6" };
+        let seconds = |time: &Timestamp| format!("{}.{:09}", time.0 / 1_000_000_000, time.0 % 1_000_000_000);
+        format!(
+            "{filter} && !({net}.addr == {} && {net}.addr == {} && {transport}.port == {} && {transport}.port == {} && \
+             (frame.time_epoch < {} || frame.time_epoch > {}))",
+            a.address,
+            b.address,
+            a.port,
+            b.port,
+            seconds(first),
+            seconds(last)
+        )
+    })
 }
 
 /// The filter of a service of which there is a twin in a tunnel: without what came through any.

@@ -29,6 +29,8 @@ pub struct Headers {
     pub start: Option<(Stamp, u32)>,
     /// The earliest FIN or RST.
     pub closed: Option<Stamp>,
+    /// What the earliest and the last packet with the ACK flag acknowledge.
+    acknowledged: [Option<(Stamp, u32)>; 2],
 }
 
 impl Headers {
@@ -49,6 +51,13 @@ impl Headers {
             self.last_sequence = tcp.sequence;
         }
         let has = |bits| tcp.flags & bits == bits;
+        if has(flag::ACK) {
+            let acknowledged = (stamp, tcp.acknowledged);
+            keep_earliest(&mut self.acknowledged[0], acknowledged);
+            if self.acknowledged[1].is_none_or(|last| last < acknowledged) {
+                self.acknowledged[1] = Some(acknowledged);
+            }
+        }
         if tcp.flags & (flag::SYN | flag::ACK | flag::FIN | flag::RST) == flag::ACK {
             return; // as most are
         }
@@ -74,6 +83,14 @@ impl Headers {
         self.fragments += later.later;
         self.first = earliest(self.first, later.first);
         self.last = self.last.max(later.last);
+    }
+
+    /// Bytes of the other direction that were acknowledged from the first packet with the ACK flag to the last, its FIN included.
+    #[must_use]
+    pub fn acknowledged_bytes(&self) -> u32 {
+        let [Some((_, first)), Some((_, last))] = self.acknowledged else { return 0 };
+        let bytes = last.wrapping_sub(first);
+        if bytes <= u32::MAX / 2 { bytes } else { 0 }
     }
 
     /// Whether the sequence numbers show that nothing was sent: from the handshake on only its SYN and its FIN took one.
@@ -108,6 +125,7 @@ impl Merge for Headers {
             last_sequence,
             start,
             closed,
+            acknowledged,
         } = other;
         self.packets += packets;
         self.bytes += bytes;
@@ -123,6 +141,8 @@ impl Merge for Headers {
         (self.last, self.last_sequence) = (self.last, self.last_sequence).max((last, last_sequence));
         self.start = earliest(self.start, start);
         self.closed = earliest(self.closed, closed);
+        self.acknowledged[0] = earliest(self.acknowledged[0], acknowledged[0]);
+        self.acknowledged[1] = self.acknowledged[1].max(acknowledged[1]);
     }
 }
 

@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn regions(sequences: &[u32]) -> Regions<Count> {
-        let mut regions = Regions::default();
+        let mut regions: Regions<Count> = Regions::default();
         for sequence in sequences {
             regions.entry(*sequence).0 += 1;
         }

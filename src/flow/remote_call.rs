@@ -24,7 +24,8 @@ pub struct RemoteCalls {
     /// Messages, retransmissions included.
     pub call_messages: u64,
     pub reply_messages: u64,
-    /// The length of all replies as sent.
+    /// The length of all calls and of all replies as sent, without their record marks.
+    pub call_bytes: u64,
     pub reply_bytes: u64,
     pub calls: Sample<CallSeen, MAX_XIDS>,
     /// What calls ask for in detail, where that is worth a look.
@@ -47,6 +48,11 @@ pub struct Strays {
     pub calls: Sample<CallSeen, MAX_XIDS>,
     pub asked: Sample<Asked, MAX_XIDS>,
     pub replies: Sample<ReplySeen, MAX_XIDS>,
+    /// All of them, also those beyond the samples, and their length.
+    pub call_bytes: u64,
+    pub reply_bytes: u64,
+    pub procedures: Few<Named, super::Sighting, MAX_PROCEDURES, 1>,
+    pub outcomes: Few<Outcome, super::Sighting, { Outcome::COUNT }, 1>,
     pub credentials: Few<Identity, super::Sighting, MAX_CREDENTIALS>,
 }
 
@@ -124,6 +130,8 @@ pub struct CallSeen {
     pub first: Stamp,
     pub named: Named,
     pub times: u32,
+    /// Of the longest, as sent.
+    pub length: u32,
     /// Whether the full layout was seen, in any of them.
     pub whole: bool,
     /// Whether they ask for different things: one id used for several calls.
@@ -139,6 +147,7 @@ impl Merge for CallSeen {
         self.first = self.first.min(other.first);
         self.named = self.named.with(other.named);
         self.whole |= other.whole;
+        self.length = self.length.max(other.length);
         self.odd_version |= other.odd_version;
         self.chained |= other.chained;
         self.times = self.times.saturating_add(other.times);
@@ -204,11 +213,12 @@ impl RemoteCalls {
         let message = &found.message;
         match message.body {
             Body::Call(call) => {
-                let detail = arguments::detail(&call, found.content, message.length);
+                let detail = arguments::detail(&call, found);
                 let (odd_version, chained) = (message.odd_version, message.chained);
                 let named = Named::of(&call, found);
+                let (whole, length) = (!call.cut, message.length);
                 let seen =
-                    CallSeen { first: stamp, named, times: 1, whole: !call.cut, mixed: false, odd_version, chained };
+                    CallSeen { first: stamp, named, times: 1, length, whole, mixed: false, odd_version, chained };
                 let credentials = if message.inside { &mut self.strays.credentials } else { &mut self.credentials };
                 if let Some(identity) = Identity::of(found.credential)
                     && let Some(count) = credentials.entry(identity)
@@ -216,6 +226,10 @@ impl RemoteCalls {
                     count.add(stamp);
                 }
                 if message.inside {
+                    if let Some(count) = self.strays.procedures.entry(named) {
+                        count.add(stamp);
+                    }
+                    self.strays.call_bytes += u64::from(length);
                     self.strays.calls.push(message.xid, seen);
                     if let Some(detail) = detail {
                         self.strays.asked.push(message.xid, Asked(Some(detail.into())));
@@ -233,6 +247,10 @@ impl RemoteCalls {
                 let (length, header, chained) = (message.length, found.header, message.chained);
                 let seen = ReplySeen { first: stamp, outcome, status, length, header, chained, times: 1 };
                 if message.inside {
+                    if let Some(count) = self.strays.outcomes.entry(outcome) {
+                        count.add(stamp);
+                    }
+                    self.strays.reply_bytes += u64::from(length);
                     self.strays.replies.push(message.xid, seen);
                     return None;
                 }
@@ -260,7 +278,7 @@ impl RemoteCalls {
             whole.add(&counted);
         }
         // Counted once: under its full name instead of the one with the procedure cut off.
-        whole.call_messages = 0;
+        (whole.call_messages, whole.call_bytes) = (0, 0);
         let asked = |named: &Named| (named.program, named.version, named.procedure);
         if asked(&known.1) == asked(&named) {
             whole.procedures = Few::default();
@@ -275,7 +293,7 @@ impl RemoteCalls {
     pub fn new_detail(&self, found: &Found<'_>) -> Option<Detail> {
         let Body::Call(call) = found.message.body else { return None };
         self.calls.get(found.message.xid).filter(|_| self.detail(found.message.xid).is_none())?;
-        arguments::detail(&call, found.content, found.message.length)
+        arguments::detail(&call, found)
     }
 
     /// Takes in what [`RemoteCalls::new_detail`] found.
@@ -300,10 +318,27 @@ impl RemoteCalls {
     pub fn add_call(&mut self, xid: u32, seen: &CallSeen) {
         let times = u64::from(seen.times);
         self.call_messages += times;
+        self.call_bytes += u64::from(seen.length) * times;
         if let Some(count) = self.procedures.entry(seen.named) {
             count.add_times(times, seen.first);
         }
         self.calls.push(xid, *seen);
+    }
+
+    /// Counts calls of which no id is kept.
+    pub fn add_unsampled_calls(&mut self, named: Named, times: u64, first: Option<Stamp>) {
+        self.call_messages += times;
+        if let Some((count, first)) = self.procedures.entry(named).zip(first) {
+            count.add_times(times, first);
+        }
+    }
+
+    /// The same of replies.
+    pub fn add_unsampled_replies(&mut self, outcome: Outcome, times: u64, first: Option<Stamp>) {
+        self.reply_messages += times;
+        if let Some((count, first)) = self.outcomes.entry(outcome).zip(first) {
+            count.add_times(times, first);
+        }
     }
 
     /// Takes in what calls with one transaction id ask for in detail.
@@ -395,6 +430,7 @@ impl Merge for RemoteCalls {
         let RemoteCalls {
             call_messages,
             reply_messages,
+            call_bytes,
             reply_bytes,
             calls,
             asked,
@@ -408,6 +444,7 @@ impl Merge for RemoteCalls {
         } = other;
         self.call_messages += call_messages;
         self.reply_messages += reply_messages;
+        self.call_bytes += call_bytes;
         self.reply_bytes += reply_bytes;
         self.calls.merge(calls);
         self.asked.merge(asked);
@@ -422,6 +459,10 @@ impl Merge for RemoteCalls {
         self.strays.calls.merge(strays.calls);
         self.strays.asked.merge(strays.asked);
         self.strays.replies.merge(strays.replies);
+        self.strays.call_bytes += strays.call_bytes;
+        self.strays.reply_bytes += strays.reply_bytes;
+        self.strays.procedures.merge(strays.procedures);
+        self.strays.outcomes.merge(strays.outcomes);
         self.strays.credentials.merge(strays.credentials);
     }
 }

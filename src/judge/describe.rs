@@ -64,7 +64,13 @@ pub(super) fn describe(
     }
     let mut seen: Vec<&Seen> = flows.iter().flat_map(|flow| &flow.seen).collect();
     let other = |seen: &Seen| seen.label.class != verdict.class;
-    seen.sort_by_key(|seen| (other(seen), seen.label.class, std::cmp::Reverse(seen.label.weight), seen.first));
+    // What the server says itself comes before what it was asked in.
+    let by_server: BTreeSet<&str> =
+        seen.iter().filter(|seen| seen.from == Side::Server).map(|seen| seen.label.protocol).collect();
+    let only_asked = |seen: &Seen| !by_server.is_empty() && !by_server.contains(seen.label.protocol);
+    seen.sort_by_key(|seen| {
+        (other(seen), seen.label.class, only_asked(seen), std::cmp::Reverse(seen.label.weight), seen.first)
+    });
     let protocol = seen.iter().map(|seen| seen.label.protocol).find(|name| !name.is_empty()).unwrap_or_default();
     let recognised = rule::recognised::summary(&seen);
     let parts: Vec<String> = content
@@ -78,8 +84,8 @@ pub(super) fn describe(
         "a connection that runs back to it, for standard error".to_owned()
     } else if flows.iter().all(elsewhere::is_broadcast) {
         "sent to everybody on the net".to_owned()
-    } else if flows.iter().all(|flow| flow.answered_elsewhere > 0) {
-        "answered from another address".to_owned()
+    } else if flows.iter().all(|flow| flow.answered_from.is_some()) {
+        elsewhere::in_words(flows)
     } else if let Some(what) = rule::enveloped::describe(flows) {
         what
     } else {

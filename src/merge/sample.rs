@@ -137,6 +137,15 @@ impl<V: Default + Merge, const N: usize> Sample<V, N> {
         self.cut.is_some()
     }
 
+    /// Keeps no more of the numbers than another sample does, so that both are samples of one kind.
+    pub fn bound_by<W>(&mut self, other: &Sample<W, N>) {
+        self.cut = earliest(self.cut, other.cut);
+        if let Some(cut) = self.cut {
+            self.log.retain(|(rank, _)| *rank < cut);
+            self.settled = self.settled.min(self.log.len());
+        }
+    }
+
     /// In the order of rank, which is the same on every run.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &V)> + Clone {
         debug_assert!(self.settled == self.log.len(), "a sample is read before it is settled");
@@ -146,11 +155,7 @@ impl<V: Default + Merge, const N: usize> Sample<V, N> {
 
 impl<V: Default + Merge, const N: usize> Merge for Sample<V, N> {
     fn merge(&mut self, other: Self) {
-        self.cut = earliest(self.cut, other.cut);
-        if let Some(cut) = self.cut {
-            self.log.retain(|(rank, _)| *rank < cut);
-            self.settled = self.settled.min(self.log.len());
-        }
+        self.bound_by(&other);
         for (rank, value) in other.log {
             self.push_rank(rank, value);
         }

@@ -154,6 +154,10 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
         let flows = count_u64(totals.context_flows, "flow");
         say("", format!("{flows} with context ports (tcp 111, 512, 514, udp 111), read for what they say of others"));
     }
+    if let Some(flows) = totals.broadcast_flows {
+        let flows = count_u64(flows, "question");
+        say("", format!("{flows} to everybody on the net, told under those who answered"));
+    }
     if let Some(flows) = totals.unread_flows {
         let flows = count_u64(flows, "conversation");
         say(

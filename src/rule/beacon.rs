@@ -3,6 +3,7 @@
 
 use super::{About, encrypted};
 use crate::class::{Class, Evidence, Weight};
+use crate::conversation::elsewhere::is_broadcast;
 use crate::conversation::{Conversation, first_frames};
 use crate::frame::Stamp;
 use crate::words::count;
@@ -52,7 +53,9 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         };
         evidence.push(reason(ABOUT, format!("{says}{more}"), frames, *unreadable));
     }
-    let inside = flows.iter().filter_map(|flow| Some((flow, Pace::of(&beats(flow))?)));
+    // Devices announce themselves to everybody at a regular pace.
+    let inside =
+        flows.iter().filter(|flow| !is_broadcast(flow)).filter_map(|flow| Some((flow, Pace::of(&beats(flow))?)));
     if let Some((flow, pace)) = inside.min_by(|a, b| a.1.variation.total_cmp(&b.1.variation)) {
         let says = format!(
             "{} spoke every {:.0} s inside one {}: {}",

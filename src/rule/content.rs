@@ -72,7 +72,10 @@ fn weigh(flow: &Conversation, seen: &Seen, prompts: u64) -> (Weight, &'static st
     let shell = signature.id.starts_with("shell.");
     let program = signature.id.starts_with("executable.");
     if shell && is_login(flow) {
-        return (signature.weight.min(Weight::HINT), "behind a login, which is for that");
+        return (Weight::NOTE, "behind a login, which is for that");
+    }
+    if program && is_update(flow) {
+        return (signature.weight.min(Weight::HINT), "asked of the host that the system's maker names for updates");
     }
     if (shell || program) && is_framed(flow, program) {
         return (signature.weight.min(Weight::HINT), "as content of a known protocol");
@@ -108,6 +111,30 @@ fn weigh(flow: &Conversation, seen: &Seen, prompts: u64) -> (Weight, &'static st
         }
         _ => (signature.weight, ""),
     }
+}
+
+/// Hosts from which systems fetch their updates, as the makers document them; names below these count as well.
+const UPDATE_HOSTS: [&str; 9] = [
+    "windowsupdate.com",
+    "update.microsoft.com",
+    "delivery.mp.microsoft.com",
+    "download.microsoft.com",
+    "swcdn.apple.com",
+    "archive.ubuntu.com",
+    "deb.debian.org",
+    "download.fedoraproject.org",
+    "download.opensuse.org",
+];
+
+/// Whether a program was asked for by HTTP of such a host, and HTTP answered.
+fn is_update(flow: &Conversation) -> bool {
+    let named = |seen: &Seen| {
+        let host = seen.detail.rsplit_once(" to ").map_or("", |(_, host)| host);
+        let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let below = |known: &&str| host.strip_suffix(*known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        seen.label.id == "http.request" && UPDATE_HOSTS.iter().any(|known| below(&known))
+    };
+    flow.seen.iter().any(named) && flow.seen.iter().any(|seen| seen.label.id == "http.response")
 }
 
 /// Why a sighting counts for less, and is still what the service is.

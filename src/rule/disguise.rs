@@ -82,44 +82,50 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 
 fn impersonation(flows: &[Conversation]) -> Option<Evidence> {
     let verified = flows.iter().any(|flow| flow.from_server.remote_calls.is_some());
-    let places: Vec<(&str, Stamp)> = flows
+    let places: Vec<(&str, Weight, Stamp)> = flows
         .iter()
         .filter(|flow| flow.key.transport == Transport::Tcp && flow.from_client.syn > 0)
         .filter_map(|flow| {
             let answer = flow.from_server.texture.as_deref()?;
+            // What was said before the question answers nothing: a greeting.
+            let after = |id: &str| {
+                let asked = flow.seen.iter().filter(|seen| seen.label.id == id).filter_map(|seen| seen.first).min();
+                asked.is_some_and(|asked| asked < answer.first)
+            };
             // A scanner says hello to everybody.
             if flow.seen.iter().any(|seen| seen.label.id == "scan.nmap") {
                 return None;
             }
             let enough = flow.from_server.captured_payload() >= MIN_ANSWER;
             let calls = flow.from_client.remote_calls.as_deref().is_some_and(|calls| calls.call_messages > 0);
-            let greets = flow.seen.iter().any(|seen| seen.label.id == "tls.client")
-                && !flow.seen.iter().any(|seen| seen.from == Side::Server);
-            let asks = flow.seen.iter().any(|seen| seen.label.id == "http.request")
-                && !flow.seen.iter().any(|seen| seen.from == Side::Server);
+            let greets = after("tls.client") && !flow.seen.iter().any(|seen| seen.from == Side::Server);
+            let asks = after("http.request") && !flow.seen.iter().any(|seen| seen.from == Side::Server);
             // A portmapper's own record mark at the head would be a reply that the capture cut.
             let marked = answer.head.is_some_and(|head| head[0] & 0x7f == 0);
             if calls && !verified && enough && !marked {
-                Some(("an RPC call was answered by what is no RPC", answer.first))
+                Some(("an RPC call was answered by what is no RPC", Weight::MODERATE, answer.first))
             } else if greets && enough && !is_tls_record(answer) {
-                let says = match answer.kind {
-                    Kind::Text | Kind::Json => "a TLS hello was answered in plain text",
-                    _ => "a TLS hello was answered by what is no TLS",
+                // A server of another kind complains in words: the hello reached the wrong one, and the client leaves.
+                let goes_on = flow.from_client.payload_packets > 2 && flow.from_server.payload_packets > 1;
+                let (says, weight) = match answer.kind {
+                    Kind::Text | Kind::Json if goes_on => ("a TLS hello was answered in plain text", Weight::MODERATE),
+                    Kind::Text | Kind::Json => ("a TLS hello was answered in plain text", Weight::HINT),
+                    _ => ("a TLS hello was answered by what is no TLS", Weight::MODERATE),
                 };
-                Some((says, answer.first))
+                Some((says, weight, answer.first))
             } else if asks && enough && answer.kind == Kind::Random {
-                Some(("an HTTP request was answered by random bytes", answer.first))
+                Some(("an HTTP request was answered by random bytes", Weight::MODERATE, answer.first))
             } else {
                 None
             }
         })
         .collect();
-    let (says, _) = places.first()?;
+    let (says, weight, _) = places.iter().max_by_key(|(_, weight, first)| (*weight, std::cmp::Reverse(*first)))?;
     Some(reason(
         IMPERSONATION,
-        Weight::MODERATE,
+        *weight,
         format!("{says}, in {}", count(places.len(), "connection")),
-        places.iter().map(|(_, stamp)| *stamp),
+        places.iter().map(|(.., stamp)| *stamp),
     ))
 }
 
@@ -131,8 +137,16 @@ fn is_tls_record(texture: &Texture) -> bool {
 fn tunnel(flows: &[Conversation]) -> Option<Evidence> {
     const OUTER: [&str; 6] = ["http", "websocket", "socks", "http2", "chisel", "dns"];
     let inside = |flow: &Conversation| {
-        let outer = flow.seen.iter().find(|seen| OUTER.contains(&seen.label.protocol))?;
-        let inner = flow.seen.iter().find(|seen| seen.label.protocol == "ssh")?;
+        let inner = flow.seen.iter().filter(|seen| seen.label.protocol == "ssh").min_by_key(|seen| seen.first)?;
+        // The outer one came first, and was answered in its own way, as far as that side was captured: a stray request to an
+        // SSH server is no tunnel.
+        let heard = [&flow.from_client, &flow.from_server].iter().all(|traffic| traffic.captured_payload() > 0);
+        let is_answered = |outer: &Seen| {
+            flow.seen.iter().any(|other| other.label.protocol == outer.label.protocol && other.from != outer.from)
+        };
+        let mut before =
+            flow.seen.iter().filter(|seen| OUTER.contains(&seen.label.protocol) && seen.first <= inner.first);
+        let outer = before.find(|outer| !heard || is_answered(outer))?;
         Some((outer.label.protocol, inner.first?))
     };
     let tunnels: Vec<(&str, Stamp)> = flows.iter().filter_map(inside).collect();
@@ -199,8 +213,15 @@ fn backwards(flows: &[Conversation]) -> Option<Evidence> {
     ))
 }
 
-/// Twice a hint: rarer than a known protocol on an odd port, and still harmless often.
+/// Remote desktops, telephones and scripts do so as well: a hint; twice that where the client takes whatever cipher there is.
 const ODD_NAME_WEIGHT: Weight = Weight(20);
+/// Cipher suites that no browser, library or system offers by itself: ncat has 78, `OpenSSL`'s own list 31.
+const MANY_SUITES: u32 = 50;
+
+/// How many cipher suites a hello offers, as its JA4 fingerprint counts them.
+fn suites(detail: &str) -> Option<u32> {
+    detail.split_once(", JA4 ")?.1.get(4..6)?.parse().ok()
+}
 
 fn odd_name(flows: &[Conversation]) -> Option<Evidence> {
     let name = |seen: &Seen| {
@@ -210,11 +231,17 @@ fn odd_name(flows: &[Conversation]) -> Option<Evidence> {
     };
     let hellos = || flows.iter().flat_map(|flow| &flow.seen).filter(|seen| seen.label.id == "tls.client");
     let first = hellos().find_map(name)?;
+    let offers =
+        hellos().filter(|seen| name(seen).is_some()).filter_map(|seen| suites(&seen.detail)).max().unwrap_or(0);
+    let (weight, many) = match offers {
+        MANY_SUITES.. => (ODD_NAME_WEIGHT, format!(", and offers {offers} cipher suites, as tools that take any do")),
+        _ => (Weight::HINT, String::new()),
+    };
     let places = hellos().filter(|seen| name(seen).is_some()).filter_map(|seen| seen.first);
     Some(reason(
         ODD_NAME,
-        ODD_NAME_WEIGHT,
-        format!("the TLS client asks for a server named {first}, which is an address"),
+        weight,
+        format!("the TLS client asks for a server named {first}, which is an address{many}"),
         places,
     ))
 }

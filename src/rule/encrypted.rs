@@ -38,7 +38,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         evidence.push(Evidence {
             by: FIRST.id,
             class: Class::Suspicious,
-            weight: Weight::MODERATE,
+            weight: FIRST_WEIGHT,
             says: format!(
                 "the first payload ({} bytes, {:.2} set bits a byte; 3.4 to 4.6 and at least {MIN_FIRST} bytes) looks encrypted, in {} of {} \
                  connections of no known protocol",
@@ -72,6 +72,9 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
     }
     evidence
 }
+
+/// Twice a hint: file sharing, games and private protocols encrypt from the first byte as well, so it makes no verdict alone.
+const FIRST_WEIGHT: Weight = Weight(20);
 
 /// The most that statistical reasons weigh together: under what makes a verdict probable.
 const MOST_TOGETHER: u16 = 50;

@@ -2,7 +2,8 @@
 
 use super::About;
 use crate::class::{Class, Evidence, Weight};
-use crate::conversation::{Conversation, Seen, Side, first_frames};
+use crate::conversation::{Conversation, Seen, Service, Side, first_frames};
+use crate::registry::Registry;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const ABOUT: About = About {
@@ -19,15 +20,22 @@ and so do those who hide (MITRE ATT&CK T1571).",
 };
 
 /// The protocols, and the hint that they are off their port.
-pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
+pub fn evidence(service: &Service, flows: &[Conversation], registry: &Registry) -> Vec<Evidence> {
     let mut evidence = names(flows);
-    if let Some(first) = evidence.first() {
+    let assigned = registry.name(service.transport, service.end.port);
+    let at_home = |protocol: &str| assigned.eq_ignore_ascii_case(protocol);
+    if let Some(first) = evidence.first()
+        && !protocols(flows).into_iter().all(at_home)
+    {
         let protocols: Vec<&str> = protocols(flows).into_iter().collect();
         evidence.push(Evidence {
             by: ODD_PORT.id,
             class: Class::Suspicious,
             weight: Weight::HINT,
-            says: format!("{} on a port that nobody assigned to it", protocols.join(" and ")),
+            says: match assigned {
+                "" => format!("{} on a port that nobody assigned to it", protocols.join(" and ")),
+                other => format!("{} on the port of {other}", protocols.join(" and ")),
+            },
             frames: first.frames.clone(),
             attack: ODD_PORT.attack,
         });
@@ -65,7 +73,10 @@ pub fn summary(seen: &[&Seen]) -> String {
         exchange if exchange.is_empty() => name.to_owned(),
         exchange => format!("{name}: {exchange}"),
     };
-    let parts: Vec<String> = by_protocol.into_iter().map(named).collect();
+    // What the server says itself comes before what it was asked in.
+    let (answered, asked): (Vec<_>, Vec<_>) =
+        by_protocol.into_iter().partition(|(_, seen)| seen.iter().any(|seen| seen.from == Side::Server));
+    let parts: Vec<String> = answered.into_iter().chain(asked).map(named).collect();
     parts.join("; ")
 }
 

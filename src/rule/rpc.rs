@@ -7,7 +7,7 @@ pub use sum::{Sum, by_program, sum};
 
 use super::About;
 use crate::class::{Class, Evidence, Weight};
-use crate::conversation::elsewhere::is_broadcast;
+use crate::conversation::elsewhere::{self, is_broadcast};
 use crate::conversation::{Conversation, Firsts};
 use crate::port::Transport;
 use crate::registry::program;
@@ -21,7 +21,8 @@ use sum::Standing;
 pub const VERIFIED: About = About {
     id: "rpc.verified",
     about: "ONC RPC by its full message layout. Certain: a call with a reply of the same transaction id, or two calls with different ids. \
-Probable: one call, or replies alone with two ids that make up at least half of what the server sent.",
+Probable: one call, or replies alone with two ids that make up at least half of what the server sent. Weak: one reply in a \
+record of its own, and nothing else. Calls without replies count where their answers were acknowledged, or where one connection has eight and more.",
     attack: None,
 };
 
@@ -31,6 +32,12 @@ pub const PROBED: About = About {
     attack: Some("T1046"),
 };
 
+/// RFC 5531, section 11.
+const RECORD_MARK: u64 = 4;
+/// The shortest reply with its record mark, in bytes: accepted, without a result.
+const SMALLEST_REPLY: u64 = 28;
+/// Different calls on one connection that nobody makes for nothing.
+const PATIENT: u64 = 8;
 /// Procedures named for each program.
 const MAX_NAMED: usize = 6;
 /// Programs named in one line.
@@ -40,7 +47,14 @@ const MAX_PROGRAMS: usize = 4;
 #[must_use]
 pub fn speaks(flow: &Conversation) -> bool {
     let flows = std::slice::from_ref(flow);
-    weigh(&sum(flows), flows) >= Weight::STRONG
+    weigh(&sum(flows), flows) >= Weight::MODERATE
+}
+
+/// Whether a conversation is one of calls that nobody answered.
+#[must_use]
+pub fn only_asks(flow: &Conversation) -> bool {
+    let calls = flow.from_client.remote_calls.as_deref().is_some_and(|calls| calls.call_messages > 0);
+    calls && flow.from_server.payload_packets == 0
 }
 
 /// How sure it is that this is RPC, after section 5 of the wire facts: a full call that is answered, or two calls.
@@ -49,9 +63,15 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
         return Weight::DECISIVE;
     }
     if sum.calls > 0 && sum.replies == 0 {
+        // The answers were received, and are not in the capture; or nobody goes on asking so often for nothing.
+        let vain = flows.iter().all(|flow| is_broadcast(flow) || is_in_vain(flow));
+        let patient = sum.kept_calls >= PATIENT && flows.iter().any(is_established);
+        if !vain && sum.whole > 0 && (sum.unseen_answers >= sum.calls * SMALLEST_REPLY || patient) {
+            return if sum.whole >= 2 { Weight::DECISIVE } else { Weight::STRONG };
+        }
         // Pings alone are a scanner's question, and so is what goes to everybody.
         let only_pings = sum.procedures.keys().all(|named| named.procedure == 0);
-        if only_pings || flows.iter().all(|flow| is_broadcast(flow) || is_in_vain(flow)) {
+        if only_pings || vain {
             return Weight::NOTE;
         }
         // A host that is heard elsewhere and silent here has nobody there, or its answers went another way: probable at
@@ -85,7 +105,19 @@ fn weigh(sum: &Sum, flows: &[Conversation]) -> Weight {
     // A record mark in front of each leaves little to chance; datagrams have none.
     let datagrams = flows.iter().any(|flow| flow.key.transport == Transport::Udp);
     let ids = if datagrams { sum.large_reply_ids } else { sum.reply_ids };
-    if ids >= 2 && most && unasked { Weight::STRONG } else { Weight::NOTE }
+    // A record of one reply, and nothing else was sent.
+    let exact = !datagrams && sum.resynchronised == 0 && sum.reply_bytes + RECORD_MARK * sum.replies == sent_bytes;
+    match ids {
+        2.. if most && unasked => Weight::STRONG,
+        1 if exact && unasked => Weight::MODERATE,
+        _ => Weight::NOTE,
+    }
+}
+
+/// Whether a connection came about, as far as the capture has it.
+fn is_established(flow: &Conversation) -> bool {
+    let server = &flow.from_server;
+    flow.key.transport == Transport::Tcp && (server.syn_ack > 0 || server.packets > server.rst || server.packets == 0)
 }
 
 fn replied(flow: &Conversation) -> bool {
@@ -109,7 +141,7 @@ fn is_in_vain(flow: &Conversation) -> bool {
     // A client may close when it has said what wants no answer; a server that closes first hangs up.
     let closed_first = server.closed.is_some_and(|server| flow.from_client.closed.is_none_or(|client| server < client));
     let hung_up = server.payload_packets == 0 && closed_first;
-    spoke || hung_up || server.refusals > 0 || flow.answered_elsewhere > 0
+    spoke || hung_up || server.refusals > 0 || flow.answered_from.is_some()
 }
 
 /// Whether nothing was captured of a server over UDP whose host was heard elsewhere.
@@ -137,8 +169,8 @@ pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
             }
         } else if flows.iter().all(is_broadcast) {
             format!("{calls}, to everybody on the net: {}", programs(sum))
-        } else if flows.iter().all(|flow| flow.answered_elsewhere > 0) {
-            format!("{calls}, answered from another address: {}", programs(sum))
+        } else if flows.iter().all(|flow| flow.answered_from.is_some()) {
+            format!("{calls}, {}: {}", elsewhere::in_words(flows), programs(sum))
         } else {
             format!("{calls}, and no reply in RPC: {}", programs(sum))
         };
@@ -165,14 +197,20 @@ pub fn evidence(sum: &Sum, flows: &[Conversation]) -> Vec<Evidence> {
 /// What was counted, in words.
 fn says(sum: &Sum) -> String {
     let of = if sum.sampled { " of those kept" } else { "" };
+    let at_least = if sum.at_least { "at least " } else { "" };
     let mut says = match (sum.calls, sum.replies) {
         (0, replies) => {
             format!("{} and no call: one direction only is in the capture", count_u64(replies, "RPC reply"))
         }
-        (calls, 0) => format!("{} and no reply", count_u64(calls, "RPC call")),
+        (calls, 0) if sum.unseen_answers > 0 => format!(
+            "{at_least}{}; the answers are missing in the capture: {} B were acknowledged",
+            count_u64(calls, "RPC call"),
+            sum.unseen_answers
+        ),
+        (calls, 0) => format!("{at_least}{} and no reply: answers are missing", count_u64(calls, "RPC call")),
         (calls, replies) => {
             let counts = [count_u64(calls, "RPC call"), count_u64(replies, "reply")];
-            format!("{}, {} paired by transaction id{of}", counts.join(", "), sum.paired)
+            format!("{at_least}{}, {} paired by transaction id{of}", counts.join(", "), sum.paired)
         }
     };
     if sum.retransmitted > 0 {
@@ -198,7 +236,7 @@ fn says(sum: &Sum) -> String {
         );
     }
     if sum.asked_elsewhere > 0 {
-        let _ = write!(says, "; {} asked by a call that went to another address", sum.asked_elsewhere);
+        let _ = write!(says, "; {} asked by a call that was sent elsewhere", sum.asked_elsewhere);
     }
     if sum.outcomes.contains_key(&Outcome::StartTls) {
         says.push_str("; the server agreed to TLS, what follows is encrypted");
@@ -218,7 +256,7 @@ fn says(sum: &Sum) -> String {
 /// What the service is, where it is RPC.
 #[must_use]
 pub fn describe(sum: &Sum, flows: &[Conversation]) -> Option<String> {
-    (weigh(sum, flows) >= Weight::STRONG).then(|| {
+    (weigh(sum, flows) >= Weight::MODERATE).then(|| {
         let tls = if sum.outcomes.contains_key(&Outcome::StartTls) { ", then TLS" } else { "" };
         if sum.procedures.is_empty() {
             format!("ONC RPC, program unknown: no call was captured{tls}")
@@ -245,6 +283,7 @@ fn programs(sum: &Sum) -> String {
     let mut order: Vec<_> = by_program.into_iter().collect();
     order.sort_by_key(|((program, version), called)| (std::cmp::Reverse(called.calls()), *program, *version));
     let total = order.len();
+    let plus = if sum.at_least { "+" } else { "" };
     let mut parts: Vec<String> = order
         .into_iter()
         .take(MAX_PROGRAMS)
@@ -258,7 +297,10 @@ fn programs(sum: &Sum) -> String {
                 .take(MAX_NAMED)
                 .map(|(count, procedure)| {
                     let name = program::procedure_name(number, version, *procedure);
-                    if *count == 1 { name.into_owned() } else { format!("{name} ×{count}") }
+                    match count {
+                        1 if !sum.at_least => name.into_owned(),
+                        count => format!("{name} ×{count}{plus}"),
+                    }
                 })
                 .collect();
             if more > 0 {

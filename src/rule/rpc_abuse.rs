@@ -14,7 +14,7 @@ use crate::port::Transport;
 use crate::registry::program;
 use crate::signature::arguments::Kind;
 use crate::signature::nis::YPBIND;
-use crate::signature::portmap::PORTMAPPER;
+use crate::signature::portmap::{PORTMAPPER, longest_result};
 use crate::signature::rpc::NMAP_VERSION;
 use crate::words::count;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,8 @@ use std::net::IpAddr;
 pub const EXPLOIT: About = About {
     id: "rpc.exploit",
     about: "The arguments of an RPC call look like an exploit: too long and filled with one pattern, printf directives or a shell command in a \
-name, a path that climbs, a string that claims gigabytes; or rexd was told to run something. Only programs whose arguments are short strings are \
+name, a path that climbs, a string that claims gigabytes; a verifier of a flavor that has none; a result longer than its procedure gives; or rexd \
+was told to run something. Only programs whose arguments are short strings are \
 looked at (sadmind, cmsd, ttdbserverd, statd, mountd, amd and others).",
     attack: Some("T1210"),
 };
@@ -130,6 +131,7 @@ fn dumps(conversation: &Conversation) -> Option<(u64, Option<Stamp>)> {
 pub fn evidence(service: &Service, flows: &[Conversation], context: Context<'_>) -> Vec<Evidence> {
     let procedures = procedures(flows);
     let mut evidence = exploits(flows);
+    evidence.extend(long_results(flows));
     evidence.extend(scan(&procedures, flows));
     evidence.extend(forwarded(service, flows));
     evidence.extend(SETTINGS.iter().filter_map(|setting| set(service, flows, setting)));
@@ -186,6 +188,7 @@ fn exploits(flows: &[Conversation]) -> Vec<Evidence> {
     }
     let in_words = |kind| match kind {
         Kind::Overlong => "arguments that are too long and filled with one pattern",
+        Kind::Verifier => "a verifier that no client sends",
         Kind::FormatString => "printf directives where a name belongs",
         Kind::Command => "a command where a name belongs",
         Kind::Traversal => "a path that climbs out of where it belongs",
@@ -209,6 +212,33 @@ fn exploits(flows: &[Conversation]) -> Vec<Evidence> {
             )
         })
         .collect()
+}
+
+/// Replies with a result that is longer than the procedure ever gives: an attack on the client.
+fn long_results(flows: &[Conversation]) -> Option<Evidence> {
+    let mut found: Vec<(u32, u32, Stamp, String)> = Vec::new();
+    for flow in flows {
+        let calls = flow.from_client.remote_calls.as_deref().zip(flow.from_server.remote_calls.as_deref());
+        let pairs = calls.into_iter().flat_map(|(asked, answered)| asked.calls.join(&answered.replies));
+        for (_, call, reply) in pairs {
+            let Some((call, reply)) = call.zip(reply).filter(|(call, reply)| !call.mixed && reply.outcome.is_success())
+            else {
+                continue;
+            };
+            let Named { program, version, procedure, .. } = call.named;
+            let longest = (program == PORTMAPPER).then(|| longest_result(version, procedure.into())).flatten();
+            if let Some(longest) = longest.filter(|longest| reply.result_length() > *longest) {
+                let name = program::procedure_name(program, version, procedure.into()).into_owned();
+                found.push((reply.result_length(), longest, reply.first, name));
+            }
+        }
+    }
+    let (length, longest, _, name) = found.iter().max_by_key(|(length, _, first, _)| (*length, *first))?;
+    let says = format!(
+        "a result of {length} bytes for {name}, which gives {longest} at most; in {}: an attack on the client",
+        count(found.len(), "reply")
+    );
+    Some(reason(&EXPLOIT, Weight::STRONG, says, found.iter().map(|(_, _, first, _)| *first)))
 }
 
 fn scan(procedures: &BTreeMap<Named, Called>, flows: &[Conversation]) -> Option<Evidence> {

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 pub const ABOUT: About = About {
     id: "sweep",
     about: "One source touched many services on unassigned well-known ports without ever exchanging data: probes of one or two packets \
-(SYN, connect, FIN, NULL, XMAS, ACK, UDP). Weak from 5 services (probable where most probes have flags that no connection has), probable from 10, certain from 15; and only while failures outnumber \
+(SYN, connect, FIN, NULL, XMAS, ACK, SYN-ACK, UDP). Weak from 5 services (probable where most probes have flags that no connection has), probable from 10, certain from 15; and only while failures outnumber \
 successes by 4, which is where the threshold random walk of Jung et al. (2004) decides.",
     attack: Some("T1046"),
 };
@@ -114,10 +114,13 @@ fn weigh(conversations: &[Conversation], answered: usize) -> Option<Weight> {
     if only_udp_data && ports.len() < FEW && services.len() < MANY_HOSTS_UDP {
         return None;
     }
+    // Others make a host send SYN-ACKs, by SYNs that bear many forged addresses.
+    let accepts = probes().all(|probe| probe.from_client.syn_ack > 0);
     // No program that means to talk sends such flags.
     let odd = probes().filter(|probe| probe.from_client.odd_flags > 0).count() * 2 > probes().count();
     match services.len() {
         count if count < FEW || count < answered + LEAD => None,
+        _ if accepts => Some(Weight::MODERATE),
         count if count >= MANY => Some(Weight::DECISIVE),
         count if count >= SOME || odd => Some(Weight::STRONG),
         _ => Some(Weight::MODERATE),
@@ -161,6 +164,9 @@ impl<'a> Scanner<'a> {
             count(targets.addresses_total, "host"),
             self.answered,
         );
+        if self.probes.iter().all(|probe| probe.from_client.syn_ack > 0) {
+            says.push_str("; SYN-ACKs that nobody asked for: a scan, or answers to a flood that bears these addresses");
+        }
         if let Some((named, more)) = targets.open.split_at_checked(MAX_NAMED).or(Some((&targets.open, &[])))
             && !named.is_empty()
         {
@@ -204,6 +210,7 @@ fn kind_of(probe: &Conversation) -> &'static str {
     let client = &probe.from_client;
     match probe.key.transport {
         Transport::Udp => "UDP",
+        Transport::Tcp if client.syn_ack > 0 => "SYN-ACK",
         Transport::Tcp if client.syn > 0 => "SYN",
         Transport::Tcp if client.odd_flags > 0 => "FIN, NULL or XMAS",
         Transport::Tcp => "ACK",

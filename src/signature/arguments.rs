@@ -3,7 +3,7 @@
 //!
 //! To add a program: a file beside its neighbours with a function like theirs, and its arm in [`detail`].
 
-use super::rpc::Call;
+use super::rpc::{Call, Found};
 use super::{exploit, mount, netinfo, nis, password, portmap};
 
 /// The longest piece of an argument that is kept, in bytes: paths are longer than what a signature quotes.
@@ -15,6 +15,8 @@ pub enum Kind {
     // What looks like an exploit; `what` quotes it, `within` says of which argument or limit.
     /// Arguments longer than the program ever takes, filled with a repeated pattern.
     Overlong,
+    /// A verifier that no client sends.
+    Verifier,
     /// printf directives where a name belongs.
     FormatString,
     /// A shell or a command where a name belongs.
@@ -49,7 +51,10 @@ impl Kind {
     /// Whether it speaks of an attack.
     #[must_use]
     pub const fn is_abuse(self) -> bool {
-        matches!(self, Kind::Overlong | Kind::FormatString | Kind::Command | Kind::Traversal | Kind::Bomb)
+        matches!(
+            self,
+            Kind::Overlong | Kind::Verifier | Kind::FormatString | Kind::Command | Kind::Traversal | Kind::Bomb
+        )
     }
 }
 
@@ -73,13 +78,14 @@ fn piece(bytes: &[u8]) -> Box<str> {
     String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_PIECE)]).into()
 }
 
-/// What is worth telling of a call. `length` is that of the whole message as sent.
+/// What is worth telling of a call; `found` is the message that it is in.
 #[must_use]
-pub fn detail(call: &Call, arguments: &[u8], length: u32) -> Option<Detail> {
+pub fn detail(call: &Call, found: &Found<'_>) -> Option<Detail> {
     if call.cut {
         return None;
     }
-    if let Some(abuse) = exploit::detail(call, arguments, length) {
+    let (arguments, length) = (found.content, found.message.length);
+    if let Some(abuse) = exploit::verifier(found.verifier).or_else(|| exploit::detail(call, arguments, length)) {
         return Some(abuse);
     }
     match call.program {

@@ -14,15 +14,18 @@ const STUB: &[u8] = b"This program cannot be run in DOS mode";
 const STUB_WITHIN: usize = 256;
 
 /// Where an image may begin in a message.
-fn starts<'a>(payload: &Payload<'a>) -> [Option<(&'a [u8], &'static str)>; 3] {
+fn starts<'a>(payload: &Payload<'a>) -> [Option<(&'a [u8], &'static str)>; 4] {
     let bytes = payload.bytes;
-    let staged = bytes.split_first_chunk::<4>().filter(|(length, _)| {
+    // A TFTP block begins with its kind and number (RFC 1350, section 5), and holds a file.
+    let block = payload.transport == Transport::Udp && bytes.starts_with(&[0, 3, 0, 1]);
+    let staged = bytes.split_first_chunk::<4>().filter(|_| !block).filter(|(length, _)| {
         let (little, big) = (u32::from_le_bytes(**length), u32::from_be_bytes(**length));
         (1024..MAX_IMAGE).contains(&little) || (1024..MAX_IMAGE).contains(&big)
     });
     [
         Some((bytes, "")),
         staged.map(|(_, rest)| (rest, " after its length, as a loader takes it")),
+        bytes.get(4..).filter(|_| block).map(|rest| (rest, " in a TFTP transfer")),
         http::body(bytes).map(|body| (body, " in an HTTP body")),
     ]
 }

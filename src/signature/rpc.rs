@@ -4,6 +4,7 @@
 mod fragments;
 mod records;
 
+use super::nfs::TRANSIENT;
 use super::xdr::Reader;
 use super::{Payload, Sender, Signature};
 use crate::class::{Class, Weight};
@@ -129,6 +130,8 @@ pub struct Found<'a> {
     pub credential: Credential<'a>,
     /// A call's arguments, a reply's result.
     pub content: &'a [u8],
+    /// The flavor of a call's verifier, and its bytes.
+    pub verifier: (u32, u16),
     /// Bytes of the message before that.
     pub header: u16,
     /// Where the message begins in the payload, at its transaction id.
@@ -173,11 +176,11 @@ pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use
     std::iter::from_fn(move || match transport {
         Transport::Udp => {
             let mut found = message(datagram.take()?, bytes.len() + missing)?;
-            // XDR comes in words of four bytes (RFC 4506, section 3), and a datagram holds nothing else; but servers do not
-            // mind bytes behind a call.
+            // XDR comes in words of four bytes (RFC 4506, section 3), and a datagram holds nothing else; but neither side minds
+            // bytes behind a message.
             let is_even = (bytes.len() + missing).is_multiple_of(4);
             found.message.inside |= !is_even;
-            (is_even || matches!(found.message.body, Body::Call(_))).then_some(found)
+            Some(found)
         }
         Transport::Tcp => records.next_message(),
     })
@@ -187,21 +190,27 @@ pub fn found<'a>(payload: &Payload<'a>) -> impl Iterator<Item = Found<'a>> + use
 fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
     let mut reader = Reader::new(bytes);
     let xid = reader.word()?;
-    let mut odd_version = false;
+    let (mut odd_version, mut verifier) = (false, (0, 0));
     let (body, credential, inside) = match reader.word()? {
         0 => {
             odd_version = reader.word()? != 2;
-            let (call, credential) = call(&mut reader, wire_len - bytes.len().min(wire_len))?;
+            let (call, credential, length) = call(&mut reader, wire_len - bytes.len().min(wire_len))?;
+            verifier = length;
             // Another version has only the rest of the layout to show that it is any.
             if odd_version && call.cut {
                 return None;
             }
-            (Body::Call(call), credential, odd_version)
+            // A transient program's versions begin at 1 (RFC 7530, section 18.36); zeros in other protocols read as 0.
+            let vague = call.version == 0 && TRANSIENT.contains(&call.program);
+            (Body::Call(call), credential, odd_version || vague)
         }
         1 => {
             let outcome = reply(&mut reader, wire_len > bytes.len())?;
-            // One whose status is cut off says too little to count without its call.
-            (Body::Reply(outcome), Credential::None, outcome == Outcome::Cut)
+            // One whose status is cut off says too little to count without its call, and so does a denied one with bytes behind
+            // it, as Windows sends them.
+            let denied = matches!(outcome, Outcome::RpcMismatch | Outcome::AuthError);
+            let vague = outcome == Outcome::Cut || (denied && !reader.rest().is_empty());
+            (Body::Reply(outcome), Credential::None, vague)
         }
         _ => return None,
     };
@@ -210,6 +219,7 @@ fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
         message: Message { xid, body, length, inside, odd_version, chained: false },
         credential,
         content: reader.rest(),
+        verifier,
         header: u16::try_from(bytes.len() - reader.rest().len()).unwrap_or(u16::MAX), // 840 at most
         at: 0,
         ended: bytes.len() >= wire_len,
@@ -218,7 +228,7 @@ fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
 
 /// Signature C, behind the RPC version: a program in the useful range, plausible version and procedure, known flavors, lengths
 /// that fit.
-fn call<'a>(reader: &mut Reader<'a>, missing: usize) -> Option<(Call, Credential<'a>)> {
+fn call<'a>(reader: &mut Reader<'a>, missing: usize) -> Option<(Call, Credential<'a>, (u32, u16))> {
     let (program, version) = (reader.word()?, reader.word()?);
     let procedure = match reader.word() {
         // What is there of it must be the beginning of a small number.
@@ -230,12 +240,12 @@ fn call<'a>(reader: &mut Reader<'a>, missing: usize) -> Option<(Call, Credential
     }
     let usual = (version <= MAX_VERSION || version == NMAP_VERSION)
         && (procedure <= MAX_PROCEDURE || procedure == PROCEDURE_CUT);
-    let cut = |credential| usual.then_some((Call { program, version, procedure, cut: true }, credential));
+    let cut = |credential| usual.then_some((Call { program, version, procedure, cut: true }, credential, (0, 0)));
     if procedure == PROCEDURE_CUT {
         return cut(Credential::None);
     }
     // A credential and a verifier; where the capture ends inside them, what is there must still fit.
-    let mut credential = None;
+    let (mut credential, mut verifier) = (None, (0, 0));
     for _ in 0..2 {
         let known = credential.unwrap_or_default();
         let left = reader.rest().len();
@@ -251,12 +261,13 @@ fn call<'a>(reader: &mut Reader<'a>, missing: usize) -> Option<(Call, Credential
         match reader.opaque(MAX_AUTH) {
             Some(body) => {
                 credential.get_or_insert_with(|| read_credential(flavor, body));
+                verifier = (flavor, u16::try_from(body.len()).unwrap_or(u16::MAX));
             }
             None if ahead.rest().len() < len.next_multiple_of(4) && missing > 0 => return cut(known),
             None => return None,
         }
     }
-    Some((Call { program, version, procedure, cut: false }, credential.unwrap_or_default()))
+    Some((Call { program, version, procedure, cut: false }, credential.unwrap_or_default(), verifier))
 }
 
 /// What a credential says; one whose body does not fit its flavor counts as that flavor alone.
@@ -299,7 +310,7 @@ pub const fn flavor_name(flavor: u32) -> &'static str {
     }
 }
 
-/// Signature R2: an accepted reply with a proper verifier and status, or a denied one of exactly its layout.
+/// Signature R2: an accepted reply with a proper verifier and status, or a denied one.
 fn reply(reader: &mut Reader<'_>, is_cut: bool) -> Option<Outcome> {
     match reader.word()? {
         0 => {
@@ -326,8 +337,8 @@ fn reply(reader: &mut Reader<'_>, is_cut: bool) -> Option<Outcome> {
             })
         }
         1 => match (reader.word()?, reader.word()?) {
-            (0, 2) if reader.word()? >= 2 && reader.rest().is_empty() => Some(Outcome::RpcMismatch),
-            (1, 0..=14) if reader.rest().is_empty() => Some(Outcome::AuthError),
+            (0, 2) if reader.word()? >= 2 => Some(Outcome::RpcMismatch),
+            (1, 0..=14) => Some(Outcome::AuthError),
             _ => None,
         },
         _ => None,
@@ -385,7 +396,7 @@ pub const REPLY: Signature = Signature {
     id: "rpc.reply",
     protocol: "onc-rpc",
     about: "An ONC RPC reply by its full layout: message type 1, accepted with a proper verifier and a status up to 5, or denied in \
-exactly 20 or 24 bytes. A reply names no program: that is learnt from the call with the same transaction id (xid).",
+20 or 24 bytes; with more bytes behind it a denied one counts only for a call of the same id. A reply names no program: that is learnt from the call with the same transaction id (xid).",
     class: Class::LegacyRpc,
     weight: Weight::STRONG,
     attack: None,

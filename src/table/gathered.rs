@@ -111,9 +111,7 @@ impl FlowTable {
         for directions in self.spoken.iter().rev().filter_map(|tier| tier.get(key)) {
             for (side, direction) in directions.iter().enumerate() {
                 let regions = direction.iter();
-                seen.extend(
-                    regions.map(|(region, of)| (Part { side, region, headers: &of.headers }, Some(&of.half))),
-                );
+                seen.extend(regions.map(|(region, of)| (Part { side, region, headers: &of.headers }, Some(&of.half))));
             }
         }
         for (side, direction) in self.bare.get(key).into_iter().flatten().enumerate() {

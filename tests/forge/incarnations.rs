@@ -12,6 +12,13 @@ pub fn all() -> Vec<(&'static str, Vec<Forged>)> {
 
 const HOUR: u64 = 3600;
 
+/// Everything that follows comes so many seconds later.
+fn later(tape: &mut Tape, seconds: u64, rest: impl FnOnce(&mut Tape)) {
+    let before = tape.0.len();
+    rest(tape);
+    tape.0[before..].iter_mut().for_each(|frame| frame.time += seconds * 1_000_000_000);
+}
+
 impl Tape {
     /// A connection whose sides begin at these sequence numbers.
     fn connection(&mut self, client: End, server: End, starts: [u32; 2], payloads: &[(bool, Vec<u8>)]) {
@@ -47,30 +54,29 @@ fn reused() -> Vec<Forged> {
     let mut tape = Tape::default();
     let (client, server) = ((1, 1000), (2, 817));
     tape.connection(client, server, [1_000, 900_000_000], &mount(1));
-    tape.wait(HOUR);
-    tape.connection(client, server, [3_000_000_000, 2_000_000_000], &shell());
-    // At once, after a reset: sequence numbers lie far from those before.
-    let server = (2, 819);
-    tape.connection(client, server, [1_000, 900_000_000], &mount(11));
-    tape.add(tcp_frame(server, client, 900_000_090, RST | ACK, &[]));
-    tape.connection(client, server, [500_000_000, 50], &shell());
     // The other side opens the next connection.
     let (one, other) = ((3, 718), (4, 821));
     tape.connection(one, other, [70_000, 80_000], &mount(21));
-    tape.wait(HOUR);
-    tape.connection(other, one, [1_000_000_000, 2_500_000_000], &mount(31));
     // The harmless twin: the same client comes back from the same port, as NFS clients do.
-    let server = (2, 823);
-    tape.connection((5, 900), server, [4_294_967_290, 7], &mount(41));
-    tape.wait(2);
-    tape.connection((5, 900), server, [123_456_789, 987_654_321], &mount(51));
+    let (nfs, share) = ((5, 900), (2, 823));
+    tape.connection(nfs, share, [4_294_967_290, 7], &mount(41));
+    tape.connection(nfs, share, [123_456_789, 987_654_321], &mount(51));
+    // At once, after a reset: sequence numbers lie far from those before.
+    let soon = (2, 819);
+    tape.connection(client, soon, [1_000, 900_000_000], &mount(11));
+    tape.add(tcp_frame(soon, client, 900_000_090, RST | ACK, &[]));
+    tape.connection(client, soon, [500_000_000, 50], &shell());
     // A SYN that a third party sends blind into a connection takes nothing of it away.
-    let (client, server) = ((6, 1001), (2, 825));
-    tape.add(tcp_frame(client, server, 99, SYN, &[]));
-    tape.add(tcp_frame(server, client, 499, SYN | ACK, &[]));
-    let next = tape.middle(client, server, [100, 500], &mount(61)[..2]);
-    tape.add(tcp_frame(client, server, 3_333_333_333, SYN, &[]));
-    tape.middle(client, server, next, &mount(61)[2..]);
+    let (victim, store) = ((6, 1001), (2, 825));
+    tape.add(tcp_frame(victim, store, 99, SYN, &[]));
+    tape.add(tcp_frame(store, victim, 499, SYN | ACK, &[]));
+    let next = tape.middle(victim, store, [100, 500], &mount(61)[..2]);
+    tape.add(tcp_frame(victim, store, 3_333_333_333, SYN, &[]));
+    tape.middle(victim, store, next, &mount(61)[2..]);
+    later(&mut tape, HOUR, |tape| {
+        tape.connection(client, server, [3_000_000_000, 2_000_000_000], &shell());
+        tape.connection(other, one, [1_000_000_000, 2_500_000_000], &mount(31));
+    });
     tape.0
 }
 
@@ -91,8 +97,8 @@ fn tails() -> Vec<Forged> {
     tape.tcp((7, 40_104), (2, 826), &mount(71));
     tape.add(tcp_frame((1, 719), (2, 826), 88, RST | ACK, &[]));
     // A reset that answers a SYN is a refusal.
-    tape.add(tcp_frame((1, 40_106), (2, 828), 5, SYN, &[]));
-    tape.add(tcp_frame((2, 828), (1, 40_106), 0, RST | ACK, &[]));
+    tape.add(tcp_frame((1, 40_106), (2, 825), 5, SYN, &[]));
+    tape.add(tcp_frame((2, 825), (1, 40_106), 0, RST | ACK, &[]));
     // Lone data from a reserved port to a port that the system gives to clients: more likely a client than a service.
     tape.add(tcp_frame((3, 718), (2, 33_333), 300, PSH | ACK, &[9; 40]));
     tape.add(tcp_frame((2, 33_333), (3, 718), 800, PSH | ACK, &[8; 40]));

@@ -1,8 +1,10 @@
 //! Makes frames and captures for tests. Knows the wire formats, and nothing of gapwatch's judgement.
 #![allow(dead_code, clippy::cast_possible_truncation)] // every test file takes what it needs; lengths are small
 
+pub mod answers;
 pub mod escapes;
 pub mod incarnations;
+pub mod innocent;
 pub mod shapes;
 pub mod signals;
 pub mod twins;

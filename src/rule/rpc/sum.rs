@@ -2,13 +2,20 @@
 //! weighs nothing and knows no words.
 
 use crate::conversation::elsewhere::COUNTER_END;
-use crate::conversation::{Conversation, Firsts};
+use crate::conversation::{Conversation, Firsts, Traffic};
 use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
 use crate::merge::earliest;
 use crate::signature::nfs::{MINOR_VERSION_MISMATCH, NFS};
 use crate::signature::rpc::{Outcome, PROCEDURE_CUT};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Where so many messages are expected in a sample and none is there, that is no chance: under one in four hundred.
+const UNLIKELY: u64 = 6;
+/// RFC 5531, section 11.
+const RECORD_MARK: u64 = 4;
+/// The rest of one record at either end of a stream, mostly.
+const LARGEST_UNACCOUNTED: u64 = 16 * 1024;
 
 /// What the RPC messages of some conversations add up to.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +38,10 @@ pub struct Sum {
     pub large_reply_ids: u64,
     /// Whether any direction had more ids than are kept.
     pub sampled: bool,
+    /// Whether more were sent than were read: records of a stream do not account for its bytes.
+    pub at_least: bool,
+    /// Bytes that clients acknowledged and that the capture does not have.
+    pub unseen_answers: u64,
     /// Messages that began inside a segment, and replies whose call went to another address.
     pub resynchronised: u64,
     pub asked_elsewhere: u64,
@@ -76,22 +87,20 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
         sum.reply_bytes += answered.reply_bytes;
         sum.resynchronised += flow.from_client.resynchronised + flow.from_server.resynchronised;
         sum.asked_elsewhere += flow.asked_elsewhere;
-        let mut repeated: BTreeMap<Named, u64> = BTreeMap::new();
-        let mut repeated_outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
-        let (mut calls, mut replies) = (Kept::default(), Kept::default());
+        sum.at_least |= is_part(&flow.from_client, asked.call_bytes, asked.call_messages)
+            || is_part(&flow.from_server, answered.reply_bytes, answered.reply_messages);
+        if flow.from_server.payload_packets == 0 {
+            sum.unseen_answers += u64::from(flow.from_client.acknowledged);
+        }
+        let (mut calls, mut replies) = (BTreeMap::<Named, Kept>::new(), BTreeMap::<Outcome, Kept>::new());
         // One call mostly asks for the same program as the one before.
         let mut recent = ((0, 0), Answered::default());
         for (xid, call, reply) in asked.calls.join(&answered.replies) {
             if let Some(call) = call {
                 sum.whole += u64::from(call.whole);
                 sum.kept_calls += 1;
-                calls.messages += u64::from(call.times);
                 // One id for different calls is no retransmission.
-                let repeats = if call.mixed { 0 } else { u64::from(call.times.saturating_sub(1)) };
-                calls.distinct += u64::from(call.times) - repeats;
-                if repeats > 0 {
-                    *repeated.entry(call.named).or_default() += repeats;
-                }
+                calls.entry(call.named).or_default().add(call.times, call.mixed);
                 sum.call_frames.push(call.first);
             }
             if let Some(reply) = reply {
@@ -99,12 +108,7 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
                 sum.large_reply_ids += u64::from(xid >= COUNTER_END);
                 // Different calls with one id have an answer each.
                 let mixed = call.is_some_and(|call| call.mixed);
-                let repeats = if mixed { 0 } else { u64::from(reply.times.saturating_sub(1)) };
-                replies.messages += u64::from(reply.times);
-                replies.distinct += u64::from(reply.times) - repeats;
-                if repeats > 0 {
-                    *repeated_outcomes.entry(reply.outcome).or_default() += repeats;
-                }
+                replies.entry(reply.outcome).or_default().add(reply.times, mixed);
                 sum.reply_frames.push(reply.first);
             }
             match (call, reply) {
@@ -128,24 +132,27 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
             }
         }
         sum.add_answered(recent);
-        sum.calls += calls.distinct_of(asked.call_messages);
-        sum.retransmitted += asked.call_messages - calls.distinct_of(asked.call_messages);
-        sum.replies += replies.distinct_of(answered.reply_messages);
+        // What is sent twice is mostly of one procedure: each has a share of its own.
+        let sampled = calls.values().map(|kept| kept.messages).sum();
+        let mut repeated = 0;
         for (named, seen) in asked.procedures.iter() {
+            let kept = calls.get(named).copied().unwrap_or_default();
+            let times = kept.distinct_of(seen.count, sampled, asked.call_messages);
+            repeated += seen.count.saturating_sub(times);
             let entry = sum.procedures.entry(*named).or_default();
-            let times = match asked.calls.is_cut() {
-                true => calls.distinct_of(seen.count),
-                false => seen.count - repeated.get(named).copied().unwrap_or(0).min(seen.count),
-            };
-            *entry = (entry.0 + times.max(1), earliest(entry.1, seen.first));
+            *entry = (entry.0 + times, earliest(entry.1, seen.first));
         }
+        sum.calls += asked.call_messages - repeated.min(asked.call_messages);
+        sum.retransmitted += repeated;
+        let sampled = replies.values().map(|kept| kept.messages).sum();
+        let mut repeated = 0;
         for (outcome, seen) in answered.outcomes.iter() {
-            let times = match answered.replies.is_cut() {
-                true => replies.distinct_of(seen.count),
-                false => seen.count - repeated_outcomes.get(outcome).copied().unwrap_or(0).min(seen.count),
-            };
-            *sum.outcomes.entry(*outcome).or_default() += times.max(1);
+            let kept = replies.get(outcome).copied().unwrap_or_default();
+            let times = kept.distinct_of(seen.count, sampled, answered.reply_messages);
+            repeated += seen.count.saturating_sub(times);
+            *sum.outcomes.entry(*outcome).or_default() += times;
         }
+        sum.replies += answered.reply_messages - repeated.min(answered.reply_messages);
     }
     // A call whose procedure the capture cut says nothing new where the same program's others are there.
     let named: BTreeSet<(u32, u32)> =
@@ -162,13 +169,30 @@ struct Kept {
 }
 
 impl Kept {
-    /// How many of all messages are different, if the kept ones are a fair sample; exact where they are all.
-    fn distinct_of(self, messages: u64) -> u64 {
-        if self.messages == self.distinct || self.messages == 0 {
+    fn add(&mut self, times: u32, mixed: bool) {
+        let times = u64::from(times);
+        self.messages += times;
+        self.distinct += if mixed { times } else { times.min(1) };
+    }
+
+    /// How many of these messages are different, if the kept ones are a fair sample of them; exact where they are all. `sampled`
+    /// of `all` messages are in the sample, whatever they ask: where none of many of one kind is, they have few ids.
+    fn distinct_of(self, messages: u64, sampled: u64, all: u64) -> u64 {
+        if self.messages == 0 {
+            return if messages * sampled >= UNLIKELY * all { 1 } else { messages };
+        }
+        if self.messages == self.distinct {
             return messages;
         }
-        (messages * self.distinct + self.messages / 2) / self.messages
+        ((messages * self.distinct + self.messages / 2) / self.messages).max(1)
     }
+}
+
+/// Whether the records of a direction, found again inside its segments, are fewer than its bytes are: the last may be
+/// incomplete, and those before the capture begins as well.
+fn is_part(traffic: &Traffic<'_>, bytes: u64, messages: u64) -> bool {
+    let accounted = bytes + RECORD_MARK * messages + LARGEST_UNACCOUNTED.max(traffic.payload_bytes / 200);
+    traffic.resynchronised > 0 && accounted < traffic.payload_bytes
 }
 
 fn is_cut(named: &Named) -> bool {
@@ -190,6 +214,15 @@ impl Sum {
         if answered.times > 0 {
             self.answered.entry(asked).or_default().add(answered);
         }
+    }
+
+    /// How many calls of a program and version were answered: exact while all ids are kept, and otherwise all replies by the share
+    /// that it has of those kept.
+    #[must_use]
+    pub fn replies_of(&self, asked: (u32, u32)) -> u64 {
+        let times = self.answered.get(&asked).map_or(0, |answered| answered.times);
+        let all: u64 = self.answered.values().map(|answered| answered.times).sum();
+        if !self.sampled || all == 0 { times } else { (self.replies * times + all / 2) / all }
     }
 
     /// Whether no other program than this one is served, as far as answers say.
