@@ -28,7 +28,7 @@ const PASSWORDS: &[u8] = b"\0\0\0\x09gaps.test\0\0\0\0\0\0\x0dpasswd.byname\0\0\
 
 /// Addresses and ports from a small world, so that flows meet; payloads that signatures know, and others.
 fn frame() -> impl Strategy<Value = Spec> {
-    let port = prop::sample::select(vec![817u16, 722, 111, 1015, 2049, 443, 40000, 40001, 4789]);
+    let port = prop::sample::select(vec![817u16, 722, 111, 1015, 2049, 443, 40000, 40001, 4789, 3544, 1701]);
     let host = 1u8..4;
     let end = (host, port);
     let xid = 1u32..6;
@@ -182,7 +182,7 @@ proptest! {
     #[test]
     fn a_glance_says_what_decoding_says(
         spec in frame(),
-        link in prop::sample::select(vec![0u32, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 228, 229, 276, 147]),
+        link in prop::sample::select(vec![0u32, 1, 6, 9, 12, 14, 50, 51, 101, 104, 105, 108, 109, 113, 117, 127, 226, 228, 229, 239, 258, 276, 147]),
         noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in any::<prop::sample::Index>(),
     ) {

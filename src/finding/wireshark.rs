@@ -71,6 +71,12 @@ fn through(tunnel: Tunnel) -> String {
         tunnel::Kind::Vxlan => network("vxlan.vni"),
         tunnel::Kind::Geneve => network("geneve.vni"),
         tunnel::Kind::Gtpu => "gtp".to_owned(),
+        tunnel::Kind::VxlanGpe => network("vxlan.vni"),
+        tunnel::Kind::Mpls => "mpls".to_owned(),
+        tunnel::Kind::Teredo => "teredo".to_owned(),
+        tunnel::Kind::L2tp => "l2tp".to_owned(),
+        tunnel::Kind::Tzsp => "tzsp".to_owned(),
+        tunnel::Kind::EtherIp => "etherip".to_owned(),
     }
 }
 

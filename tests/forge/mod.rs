@@ -5,6 +5,7 @@ pub mod escapes;
 pub mod shapes;
 pub mod signals;
 pub mod twins;
+pub mod wrapped;
 
 use std::net::Ipv4Addr;
 
