@@ -42,11 +42,43 @@ pub fn conclusion(report: &Report) -> String {
         parts.push(format!("{new} new since the baseline"));
     }
     if parts.is_empty() {
-        return "No service on an unassigned well-known port.".to_owned();
+        return nothing_found(report);
     }
     let mut text = parts.join(", ").replace(", of which", " of which");
     text.push('.');
     text
+}
+
+/// What is said where nothing was found: that there is no service only where ports were looked at, and of which ports.
+fn nothing_found(report: &Report) -> String {
+    let totals = &report.totals;
+    let opened = report.inputs.iter().filter(|input| input.status != Status::Unreadable).count();
+    if opened == 0 && !report.inputs.is_empty() {
+        return "Nothing was looked at: no input could be opened.".to_owned();
+    }
+    // What the kernel dropped had its ports looked at there.
+    let by_kernel = report.inputs.iter().any(|input| input.kernel_filter == Some(true));
+    if totals.observed + totals.outside == 0 && !by_kernel && !report.inputs.is_empty() {
+        return match totals.frames {
+            0 => "No port was looked at: there are no frames.".to_owned(),
+            frames => format!("No port was looked at: {} skipped, see below.", all_of(frames)),
+        };
+    }
+    let on = report.scope.named.as_deref().unwrap_or("an unassigned well-known port");
+    let whole = report.inputs.iter().filter(|input| input.status == Status::Complete).count();
+    let inputs = report.inputs.len();
+    match inputs - whole {
+        0 => format!("No service on {on}."),
+        1 if inputs == 1 => format!("No service on {on} in what was read; the input was not read as a whole."),
+        cut => {
+            let were = if cut == 1 { "was" } else { "were" };
+            format!("No service on {on} in what was read; {cut} of {inputs} inputs {were} not read as a whole.")
+        }
+    }
+}
+
+fn all_of(frames: u64) -> String {
+    if frames == 1 { "the only frame was".to_owned() } else { format!("all {} were", count_u64(frames, "frame")) }
 }
 
 /// Whether the policy allows what would have made it suspicious: it is counted then, and listed when asked for.
@@ -219,6 +251,10 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
                 count(policy.quieted, "reason")
             ),
         );
+    }
+    if report.left_out > 0 {
+        let files = count(report.left_out, "file");
+        say("", format!("{files} in the folders left out: by their content no captures"));
     }
     let scope = &report.scope;
     say(
