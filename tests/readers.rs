@@ -276,11 +276,13 @@ impl Old {
     }
 }
 
+/// Magic, version, link type there and here, length of the record header, whether the length on the wire is first.
+type Case = (u32, (u16, u16), u32, u32, usize, bool);
+
 #[test]
 fn pcap_of_every_age() {
     const MODIFIED: u32 = 0xa1b2_cd34;
-    // Magic, version, link type there and here, length of the record header, which length is first.
-    let cases: [(u32, (u16, u16), u32, u32, usize, bool); 14] = [
+    let cases: [Case; 14] = [
         (0xa1b2_c3d4, (2, 0), 1, 1, 16, true),
         (0xa1b2_c3d4, (2, 2), 1, 1, 16, true),
         (0xa1b2_c3d4, (2, 3), 1, 1, 16, true),
@@ -370,7 +372,7 @@ fn every_error_message() {
         (b"\x89PNG\r\n".to_vec(), "a PNG picture"),
         (b"GMBU\0\x02".to_vec(), "a Microsoft Network Monitor capture"),
         (b"RTSS\0\x01".to_vec(), "a Network Monitor 1 capture"),
-        (b"XCP\0001".to_vec(), "a Sniffer capture"),
+        (b"XCP\x001".to_vec(), "a Sniffer capture"),
         (b"TRSNIFF data    \x1a".to_vec(), "a Sniffer capture for DOS"),
         (b"PK\x05\x06\0\0".to_vec(), "a zip archive without files"),
         (zip(&[zipped_file("a.txt", 8, 0, b"hello")]), "it: not a capture: a zip archive without a capture in it;"),
@@ -397,6 +399,10 @@ fn every_error_message() {
         (
             xz(&pcap, 256 << 20),
             "it: cannot be read: the xz data want a dictionary of more than 128 MiB; unpack them first, with `xz -d`",
+        ),
+        (
+            b"\x28\xb5\x2f\xfd\0\xa0\x01\0\0".to_vec(),
+            "it: cannot be read: the zstd data want 1024 MiB of memory; unpack them first, with `zstd -d --long=31`",
         ),
         ([zstd(&pcap), b"\x50nonsense".to_vec()].concat(), "corrupt: no zstd frame begins here, at packet 2, byte 100"),
         (gzip(&pcap)[..gzip(&pcap).len() - 9].to_vec(), "truncated: the compressed data end too early, at packet"),

@@ -12,7 +12,7 @@ const RECORD_HEADER: usize = 16;
 /// Under the usual magic number also: interface, protocol and packet type more (Kuznetsov's first patch to libpcap 0.4, as
 /// Red Hat 6.1 had it), and Nokia's four bytes more. Told by the content only.
 const RECORD_HEADERS: [usize; 3] = [RECORD_HEADER, 24, 20];
-/// Under Kuznetsov's magic number: as his last patch has them, and as SuSE 6.3 had it (two processors more, and padding).
+/// Under Kuznetsov's magic number: as his last patch has them, and as `SuSE` 6.3 had it (two processors more, and padding).
 const MODIFIED_RECORD_HEADERS: [usize; 2] = [24, 28];
 /// Record headers that must make sense before another layout than the first is believed: the second is where the first
 /// goes wrong.

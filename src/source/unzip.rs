@@ -3,6 +3,7 @@
 
 use super::zip;
 use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::FrameDecoderError;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,8 +167,16 @@ impl Read for Zstd {
                 self.source = Some(source);
                 continue;
             }
-            let frame = StreamingDecoder::new(source)
-                .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?;
+            let frame = StreamingDecoder::new(source).map_err(|error| match error {
+                FrameDecoderError::WindowSizeTooBig { requested, .. } => io::Error::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "the zstd data want {} MiB of memory; unpack them first, with `zstd -d --long=31`",
+                        requested >> 20
+                    ),
+                ),
+                error => io::Error::new(ErrorKind::InvalidData, error.to_string()),
+            })?;
             self.frame = Some(Box::new(frame));
         }
     }
