@@ -180,7 +180,11 @@ fn in_packet<'a>(packet: &Packet<'a>) -> Option<tunnel::Opened<'a>> {
         return None;
     }
     let (source, destination) = (packet.source.port, packet.destination.port);
-    let opened = tunnel::in_udp(source, destination, packet.payload)?;
+    let whole = packet.payload.len() == packet.payload_len as usize;
+    let opened = match tunnel::in_udp(source, destination, packet.payload)? {
+        Err(Skip::Cut) if whole => Err(Skip::Malformed),
+        opened => opened,
+    };
     (opened.is_ok() || source.min(destination) >= WELL_KNOWN_END).then_some(opened)
 }
 

@@ -126,14 +126,14 @@ fn inner(kind: Kind, network: u32, packet: Result<&[u8], Skip>) -> Opened<'_> {
 }
 
 /// The identifier in the fifth to the seventh byte.
-fn network(header: &[u8; 8]) -> u32 {
+fn network(header: [u8; 8]) -> u32 {
     u32::from_be_bytes([0, header[4], header[5], header[6]])
 }
 
 /// A flag says that the identifier is valid.
 fn vxlan(payload: &[u8]) -> Option<Opened<'_>> {
     let (header, rest) = payload.split_first_chunk::<8>()?;
-    (header[0] & 0x08 != 0).then(|| inner(Kind::Vxlan, network(header), link::peel_ethernet(rest)))
+    (header[0] & 0x08 != 0).then(|| inner(Kind::Vxlan, network(*header), link::peel_ethernet(rest)))
 }
 
 /// As VXLAN, with version, a flag that says whether a protocol is named, and one of messages about the tunnel itself.
@@ -158,7 +158,7 @@ fn vxlan_gpe(payload: &[u8]) -> Option<Opened<'_>> {
         },
         protocol => gpe_protocol(protocol, rest),
     };
-    Some(inner(kind, network(header), packet))
+    Some(inner(kind, network(*header), packet))
 }
 
 fn gpe_protocol(protocol: u8, rest: &[u8]) -> Result<&[u8], Skip> {
@@ -183,7 +183,7 @@ fn geneve(payload: &[u8]) -> Option<Opened<'_>> {
     let rest = payload.get(8 + usize::from(header[0] & 0x3f) * 4..).ok_or(Skip::Cut);
     let packet =
         rest.and_then(|rest| if kind == 0x6558 { link::peel_ethernet(rest) } else { link::ether_type(kind, rest) });
-    Some(inner(Kind::Geneve, network(header), packet))
+    Some(inner(Kind::Geneve, network(*header), packet))
 }
 
 /// Version 1, protocol type GTP, message type G-PDU; others carry no packet.
@@ -196,17 +196,19 @@ fn gtp(payload: &[u8]) -> Option<Opened<'_>> {
     if header[1] != 0xff {
         return not_opened;
     }
-    let mut rest = &payload[8..];
-    if header[0] & 0x07 != 0 {
-        let Some(&[_, _, _, mut next]) = rest.first_chunk() else { return not_opened };
-        rest = &rest[4..];
-        while next != 0 {
-            let length = usize::from(*rest.first()?) * 4;
-            next = *rest.get(length.checked_sub(1)?)?;
-            rest = &rest[length..];
-        }
+    let packet = if header[0] & 0x07 == 0 { Some(&payload[8..]) } else { behind_gtp_options(&payload[8..]) };
+    packet.filter(|packet| is_ip(packet)).map(|packet| inner(Kind::Gtpu, 0, Ok(packet))).or(not_opened)
+}
+
+/// Behind sequence number, N-PDU number and extension headers, each of which names the next.
+fn behind_gtp_options(options: &[u8]) -> Option<&[u8]> {
+    let (&[_, _, _, mut next], mut rest) = options.split_first_chunk()?;
+    while next != 0 {
+        let length = usize::from(*rest.first()?) * 4;
+        next = *rest.get(length.checked_sub(1)?)?;
+        rest = &rest[length..];
     }
-    if is_ip(rest) { Some(inner(Kind::Gtpu, 0, Ok(rest))) } else { not_opened }
+    Some(rest)
 }
 
 /// IPv6 from or to an address of Teredo's, or between neighbours, after who is authenticated and where the client is seen, if
@@ -254,7 +256,7 @@ fn l2tp(payload: &[u8]) -> Option<Opened<'_>> {
     Some(inner(Kind::L2tp, 0, if whole { link::ppp(rest) } else { Err(Skip::Cut) }))
 }
 
-/// The TaZmen Sniffer Protocol: version 1, what kind of message, what is inside, and notes about it up to an end mark.
+/// The `TaZmen` Sniffer Protocol: version 1, what kind of message, what is inside, and notes about it up to an end mark.
 fn tzsp(payload: &[u8]) -> Option<Opened<'_>> {
     let &[version, kind, a, b] = payload.first_chunk()?;
     if version != 1 || kind > 5 {

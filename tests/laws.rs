@@ -302,6 +302,28 @@ fn a_large_capture_is_the_same_on_any_number_of_threads() {
     }
 }
 
+/// A tunnel that is not opened is counted as that, but where a service of interest could hide behind it.
+#[test]
+fn a_tunnel_that_is_not_opened_hides_no_port() {
+    let arp = [&[8u8, 0, 0, 0, 0, 0, 7, 0], &[0; 12][..], &[8, 6], &[0; 28]].concat();
+    let nested = (0..6).fold(forge::udp_frame((1, 50_000), (2, 817), b"x"), |inner, _| {
+        forge::udp_frame((1, 50_000), (2, 4789), &[&[8, 0, 0, 0, 0, 0, 7, 0], &inner[..]].concat())
+    });
+    for (frame, observed, outside, skipped) in [
+        (forge::udp_frame((1, 50_000), (2, 4789), &arp), 0, 0, "ARP"),
+        (forge::udp_frame((1, 817), (2, 4789), &arp), 1, 0, ""),
+        (forge::udp_frame((1, 53), (2, 4789), &arp), 0, 1, ""),
+        (forge::udp_frame((1, 50_000), (2, 2152), &[0x30, 1, 0, 0, 0, 0, 0, 0]), 0, 0, "tunnel not opened (gtp-u)"),
+        (forge::udp_frame((1, 50_000), (2, 4789), b"PLAIN TEXT, NO HEADER"), 0, 1, ""),
+        (forge::udp_frame((1, 50_000), (2, 4789), b"header, and no more"), 0, 0, "malformed"),
+        (nested, 0, 0, "tunnel not opened (vxlan)"),
+    ] {
+        let totals = table(&[(1, frame)], 0, 10, true).totals;
+        let names: Vec<_> = totals.skipped.keys().map(|skip| skip.name()).collect();
+        assert_eq!((totals.observed, totals.outside, &*names.concat()), (observed, outside, skipped));
+    }
+}
+
 /// Law 6: what is kept has a bound, and the report says what the bound cost.
 #[test]
 fn a_flood_of_one_kind_pushes_out_no_other() {
