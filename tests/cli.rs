@@ -93,7 +93,7 @@ fn an_unknown_link_type_is_counted_by_its_name() {
         table.contains("2 frames = 0 observed + 0 outside the scope + 2 skipped (link type 147 USER0 2)"),
         "{table}"
     );
-    assert!(table.starts_with("No port was looked at: all 2 frames were skipped, see below.\n"), "{table}");
+    assert!(table.starts_with("No port was looked at: all 2 frames were skipped (link type 147 USER0).\n"), "{table}");
 }
 
 /// “No service” is said only where ports were looked at, of the ports that were, and with what is missing.
@@ -116,9 +116,9 @@ fn there_is_no_false_all_clear() {
         (&["web", "--ports", "817"], 0, "No service on port 817."),
         (&["web", "--ports", "1-99,900-1023"], 0, "No service on ports 1-99,900-1023."),
         (&["web", "--ports", "817/tcp,9-10/udp"], 0, "No service on tcp port 817 and udp ports 9-10."),
-        (&["arp"], 0, "No port was looked at: the only frame was skipped, see below."),
+        (&["arp"], 0, "No port was looked at: the only frame was skipped (ARP)."),
         (&["nothing"], 0, "No port was looked at: there are no frames."),
-        (&["nobody"], 4, "No port was looked at: the only frame was skipped, see below."),
+        (&["nobody"], 4, "No port was looked at: the only frame was skipped (unknown interface)."),
         (&["cut"], 4, "No port was looked at: there are no frames."),
         (
             &["second-cut"],
@@ -184,6 +184,9 @@ fn a_folder_hides_no_capture() {
         assert!(stdout(&output).contains("2 files in the folders left out"), "{name}");
         fs::remove_file(world.folder.path().join(name)).expect("there");
     }
+    world.write(&format!("in/{}x.pcap", "d/".repeat(66)), b"");
+    let deep = world.run(&["in"]);
+    assert!(status(&deep) == 4 && stderr(&deep).contains(": not entered: folders in folders"), "{}", stderr(&deep));
 }
 
 #[test]

@@ -61,7 +61,11 @@ fn nothing_found(report: &Report) -> String {
     if totals.observed + totals.outside == 0 && !by_kernel && !report.inputs.is_empty() {
         return match totals.frames {
             0 => "No port was looked at: there are no frames.".to_owned(),
-            frames => format!("No port was looked at: {} skipped, see below.", all_of(frames)),
+            1 => format!("No port was looked at: the only frame was skipped ({}).", skipped(report)),
+            frames => {
+                let frames = count_u64(frames, "frame");
+                format!("No port was looked at: all {frames} were skipped ({}).", skipped(report))
+            }
         };
     }
     let on = report.scope.named.as_deref().unwrap_or("an unassigned well-known port");
@@ -77,8 +81,16 @@ fn nothing_found(report: &Report) -> String {
     }
 }
 
-fn all_of(frames: u64) -> String {
-    if frames == 1 { "the only frame was".to_owned() } else { format!("all {} were", count_u64(frames, "frame")) }
+/// The reasons why most frames were skipped; the account has all.
+fn skipped(report: &Report) -> String {
+    const SHOWN: usize = 3;
+    let mut reasons: Vec<(&String, &u64)> = report.totals.skipped.iter().collect();
+    reasons.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    let mut names: Vec<&str> = reasons.iter().take(SHOWN).map(|(reason, _)| reason.as_str()).collect();
+    if reasons.len() > SHOWN {
+        names.push("and other reasons");
+    }
+    names.join(", ")
 }
 
 /// Whether the policy allows what would have made it suspicious: it is counted then, and listed when asked for.
