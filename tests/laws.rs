@@ -208,9 +208,34 @@ proptest! {
             at: FrameRef::new(0, 1),
             interface: 0,
         };
+        let decoded = packet::decode(&frame).map(|packet| packet.ports());
         if let Some(ports) = glance(&frame) {
-            let decoded = packet::decode(&frame).map(|packet| packet.ports());
             prop_assert_eq!(decoded, Ok(ports));
+        }
+    }
+
+    /// Whatever follows a link header or is sent to a tunnel's port, decoding ends, and says nothing else than the glance.
+    #[test]
+    fn anything_is_decoded(
+        link in 0u32..300, port in prop::sample::select(gapwatch::tunnel::UDP_PORTS.map(|(port, _)| port).to_vec()),
+        back in any::<bool>(), bytes in prop::collection::vec(any::<u8>(), 0..120), small in any::<bool>(),
+    ) {
+        // Small numbers are lengths that fit.
+        let bytes: Vec<u8> = if small { bytes.iter().map(|byte| byte & 0x8f).collect() } else { bytes };
+        let (from, to) = if back { (port, 50_000) } else { (50_000, port) };
+        for (link, bytes) in [(link, bytes.clone()), (1, forge::udp_frame((1, from), (2, to), &bytes))] {
+            let frame = Frame {
+                time: Timestamp(1),
+                link: LinkType(link),
+                wire_len: 1000,
+                bytes: &bytes,
+                at: FrameRef::new(0, 1),
+                interface: 0,
+            };
+            let decoded = packet::decode(&frame).map(|packet| packet.ports());
+            if let Some(ports) = glance(&frame) {
+                prop_assert_eq!(decoded, Ok(ports));
+            }
         }
     }
 

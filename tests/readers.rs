@@ -4,6 +4,7 @@
 
 mod forge;
 
+use forge::packed::{bzip2, gzip, lz4, xz, zip, zipped_file, zstd};
 use forge::{Forged, Pcapng, at};
 use gapwatch::error::Error;
 use gapwatch::report::{Input, Status};
@@ -11,7 +12,7 @@ use gapwatch::skip::Skip;
 use gapwatch::source::capture_file::Record;
 use gapwatch::source::{self, Options, ReadAhead};
 use proptest::prelude::*;
-use std::io::{Cursor, Read as _, Write};
+use std::io::Cursor;
 
 /// A frame as a reader gave it: time, link type, length on the wire, bytes; or why there was none.
 type Read = Result<(u64, u32, u32, Vec<u8>), Skip>;
@@ -44,64 +45,6 @@ fn sample() -> Vec<Forged> {
 
 fn expected(frames: &[Forged], link: u32) -> Vec<Read> {
     frames.iter().map(|frame| Ok((frame.time, link, frame.wire_len, frame.bytes.clone()))).collect()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
-}
-
-fn bzip2(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn xz(bytes: &[u8], dictionary: u32) -> Vec<u8> {
-    let mut options = lzma_rust2::XzOptions::with_preset(1);
-    options.lzma_options.dict_size = dictionary;
-    let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).expect("memory");
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-/// A file in a zip archive; `how` is the method, or 9 for deflate with the sizes behind the data.
-fn zipped_file(name: &str, how: u16, flags: u16, bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory");
-    let data = if matches!(how, 8 | 9) { encoder.finish().expect("memory") } else { bytes.to_vec() };
-    let sizes: Vec<u8> =
-        [0, data.len() as u32, bytes.len() as u32].iter().flat_map(|word| word.to_le_bytes()).collect();
-    let mut file = b"PK\x03\x04\x14\0".to_vec();
-    file.extend((if how == 9 { flags | 8 } else { flags }).to_le_bytes());
-    file.extend((if how == 9 { 8 } else { how }).to_le_bytes());
-    file.extend([0; 4]);
-    file.extend(if how == 9 { vec![0; 12] } else { sizes.clone() });
-    file.extend((name.len() as u16).to_le_bytes());
-    file.extend([4, 0]);
-    file.extend(name.as_bytes());
-    file.extend([9, 9, 0, 0]); // an extra field
-    file.extend(data);
-    if how == 9 {
-        file.extend([b"PK\x07\x08", &sizes[..]].concat());
-    }
-    file
-}
-
-/// An archive of such files; what stands at its end is not looked at.
-fn zip(files: &[Vec<u8>]) -> Vec<u8> {
-    [&files.concat()[..], b"PK\x01\x02 and so on PK\x05\x06"].concat()
-}
-
-fn lz4(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
 }
 
 #[test]
@@ -321,157 +264,6 @@ fn pcap_of_every_age() {
     }
 }
 
-/// What a source says of bytes that are no capture, or not to the end.
-fn said(file: &[u8]) -> String {
-    match source::from_reader(Box::new(Cursor::new(file.to_vec())), "it".to_owned(), &Options::default()) {
-        Err(error) => error.to_string(),
-        Ok(capture) => {
-            let input = capture.read(|_| ());
-            format!("{}: {}", input.status.name(), input.problem.unwrap_or_default())
-        }
-    }
-}
-
-/// Every message that the sources can give, so that each is known to be printed, and reads well.
-#[test]
-fn every_error_message() {
-    let frame = [at(1_700_000_000_000_000_000, vec![7; 60])];
-    let pcap = forge::pcap(1, false, false, &frame);
-    let ng = Pcapng { big_endian: false };
-    let head = [ng.section(), ng.interface(1, 0, None)].concat();
-    let with = |tail: &[u8]| [&head[..], tail].concat();
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-    let version_1 = [&pcap[..4], &[1, 0, 2, 0], &pcap[8..]].concat();
-    let mut tar = vec![b'a'; 600];
-    tar[257..262].copy_from_slice(b"ustar");
-    let many = (0..65_537).flat_map(|_| ng.interface(1, 0, None)).collect::<Vec<u8>>();
-    let cases: Vec<(Vec<u8>, &str)> = vec![
-        (vec![], "it: the file is empty"),
-        (gzip(b""), "it: what its gzip data hold is empty"),
-        (
-            vec![0x1f, 0x8b],
-            "it: truncated: its 2 bytes are the beginning of a gzip file, and of nothing else; copy it anew",
-        ),
-        (gzip(&pcap)[..9].to_vec(), "it: truncated: its gzip data end before there is a capture; copy it anew"),
-        (
-            b"hello, world".to_vec(),
-            "it: not a capture: text that begins with “hello, world”; gapwatch reads pcap and pcapng, also",
-        ),
-        (vec![1, 2, 3, 0xff], "it: not a capture: it begins with the bytes 01 02 03 ff;"),
-        (gzip(b"hello"), "it: not a capture: inside gzip: text that begins with “hello”;"),
-        (gzip(&gzip(&gzip(&pcap))), "inside gzip: compressed more than 2 times over; unpack it first;"),
-        (b"snoop\0\0\0\0\0\0\x02".to_vec(), "a Solaris snoop capture"),
-        (b"7z\xbc\xaf\x27\x1c".to_vec(), "a 7z archive; unpack it first"),
-        (b"Rar!\x1a\x07".to_vec(), "a RAR archive; unpack it first"),
-        (b"LZIP\x01".to_vec(), "an lzip file; unpack it first"),
-        (b"\x1f\x9d\x90".to_vec(), "a file packed by `compress`; unpack it first"),
-        (tar, "a tar archive; unpack it first"),
-        (b"\x7fELF\x02".to_vec(), "an ELF executable"),
-        (b"MZ\x90\0".to_vec(), "a Windows executable"),
-        (b"%PDF-1.4".to_vec(), "a PDF document"),
-        (b"\x89PNG\r\n".to_vec(), "a PNG picture"),
-        (b"GMBU\0\x02".to_vec(), "a Microsoft Network Monitor capture"),
-        (b"RTSS\0\x01".to_vec(), "a Network Monitor 1 capture"),
-        (b"XCP\x001".to_vec(), "a Sniffer capture"),
-        (b"TRSNIFF data    \x1a".to_vec(), "a Sniffer capture for DOS"),
-        (b"PK\x05\x06\0\0".to_vec(), "a zip archive without files"),
-        (zip(&[zipped_file("a.txt", 8, 0, b"hello")]), "it: not a capture: a zip archive without a capture in it;"),
-        (
-            zip(&[zipped_file("a.pcap", 8, 1, &pcap)]),
-            "“a.pcap” in the zip archive is encrypted; unpack the archive first",
-        ),
-        (
-            zip(&[zipped_file("a.pcap", 12, 0, &pcap)]),
-            "“a.pcap” in the zip archive is packed in a way that is not read;",
-        ),
-        (
-            zip(&[zipped_file("a", 8, 0, &pcap), zipped_file("b", 8, 0, &pcap)]),
-            "failed: the zip archive holds another capture, “b”, which was not read; unpack the archive first, at packet 2, byte 100",
-        ),
-        (
-            {
-                let mut file = zipped_file("a.pcap", 0, 8, &pcap);
-                file[14..26].fill(0);
-                file
-            },
-            "“a.pcap” in the zip archive is stored without its size;",
-        ),
-        (
-            xz(&pcap, 256 << 20),
-            "it: cannot be read: the xz data want a dictionary of more than 128 MiB; unpack them first, with `xz -d`",
-        ),
-        (
-            b"\x28\xb5\x2f\xfd\0\xa0\x01\0\0".to_vec(),
-            "it: cannot be read: the zstd data want 1024 MiB of memory; unpack them first, with `zstd -d --long=31`",
-        ),
-        ([zstd(&pcap), b"\x50nonsense".to_vec()].concat(), "corrupt: no zstd frame begins here, at packet 2, byte 100"),
-        (gzip(&pcap)[..gzip(&pcap).len() - 9].to_vec(), "truncated: the compressed data end too early, at packet"),
-        (
-            pcap[..20].to_vec(),
-            "it: the file ends inside the file header before packet 1 at byte 0: 20 of 24 bytes are there",
-        ),
-        (version_1, "it: a pcap file of version 1.2, which nobody has described, at packet 1, byte 0"),
-        (pcap[..30].to_vec(), "truncated: the file ends inside packet 1 at byte 24: 6 of 16 bytes are there"),
-        (pcap[..50].to_vec(), "truncated: the file ends inside packet 1 at byte 24: 26 of 76 bytes are there"),
-        (
-            [&pcap[..], &words(&[1, 0, 262_145, 262_145])].concat(),
-            "corrupt: a packet of 262145 bytes, more than any capture holds, at packet 2, byte 100",
-        ),
-        (with(&[1, 2, 3]), "truncated: the file ends inside the block before packet 1 at byte"),
-        (with(&words(&[5, 13, 0])), "corrupt: a block that claims 13 bytes, at packet 1, byte 52"),
-        (with(&words(&[6, 0x0010_0000, 0])), "corrupt: a block of type 6 that claims 1048576 bytes, at packet 1"),
-        (
-            with(&words(&[0x77, 100, 0])),
-            "truncated: the file ends inside a block of type 119 before packet 1, 88 bytes short",
-        ),
-        (words(&[0x0a0d_0d0a, 28, 0x1234_5678]), "corrupt: a section header without byte order, at packet 1, byte 0"),
-        (words(&[0x0a0d_0d0a, 27, 0x1a2b_3c4d]), "corrupt: a section header that claims 27 bytes, at packet 1, byte 0"),
-        (words(&[0x0a0d_0d0a, 28, 0x1a2b_3c4d]), "truncated: the file ends inside a section header, 16 bytes short"),
-        (
-            with(&words(&[1, 40, 1])),
-            "truncated: the file ends inside an interface description before packet 1 at byte 52: 12 of 40",
-        ),
-        (with(&words(&[1, 16, 1, 16])), "corrupt: an interface description that cannot be read, at packet 1, byte 52"),
-        (with(&many), "corrupt: more interfaces than a capture can have, at packet 1, byte"),
-        (with(&words(&[6, 16, 0, 16])), "corrupt: a packet block that cannot be read, at packet 1, byte 52"),
-        (with(&words(&[2, 16, 0, 16])), "corrupt: a packet block without room for its header, at packet 1, byte 52"),
-        (with(&words(&[3, 12, 12])), "corrupt: a packet block without room for its header, at packet 1, byte 52"),
-        (
-            with(&words(&[2, 32, 0, 0, 0, 60, 60, 32])),
-            "corrupt: a packet of 60 bytes in a block of 32, at packet 1, byte 52",
-        ),
-        (
-            with(&words(&[5, 40, 0])),
-            "truncated: the file ends inside a statistics block before packet 1 at byte 52: 12 of 40",
-        ),
-        (
-            with(&ng.packet(3, 1, b"x", 1)),
-            "corrupt: a packet of interface 3, which was never described, at packet 1, byte 52",
-        ),
-    ];
-    for (file, wanted) in cases {
-        let said = said(&file);
-        assert!(said.contains(wanted), "said: {said}\nwanted: {wanted}");
-    }
-    let failing = source::from_reader(Box::new(Failing), "it".to_owned(), &Options::default()).err().expect("it fails");
-    assert_eq!(failing.to_string(), "it: cannot be read: the disk is on fire");
-    let half = Box::new(Cursor::new(pcap.clone()).chain(Failing));
-    let input = source::from_reader(half, "it".to_owned(), &Options::default()).expect("a capture").read(|_| ());
-    assert_eq!(
-        (input.status, input.problem.as_deref()),
-        (Status::Failed, Some("the disk is on fire, at packet 2, byte 100"))
-    );
-}
-
-/// A reader that fails.
-struct Failing;
-
-impl std::io::Read for Failing {
-    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-        Err(std::io::Error::new(std::io::ErrorKind::NotConnected, "the disk is on fire"))
-    }
-}
-
 #[test]
 fn a_cut_file_gives_everything_before_the_cut() {
     let frames = &sample()[..20];
@@ -554,7 +346,7 @@ proptest! {
     /// Whatever the bytes, reading ends, without panic.
     #[test]
     fn broken_captures_end(
-        which in 0usize..4,
+        which in 0usize..12,
         noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
     ) {
         let frames = &sample()[..6];
@@ -562,6 +354,17 @@ proptest! {
         let mut file = match which {
             0 => forge::pcap(1, false, false, frames),
             1 => gzip(&forge::pcap(1, true, true, frames)),
+            4 => zstd(&forge::pcap(1, true, true, frames)),
+            5 => lz4(&forge::pcap(1, true, true, frames)),
+            6 => bzip2(&forge::pcap(1, true, true, frames)),
+            7 => xz(&forge::pcap(1, true, true, frames), 1 << 16),
+            8 => zip(&[zipped_file("a", 9, 0, b"text"), zipped_file("b", 8, 0, &forge::pcap(1, true, true, frames))]),
+            9 => zip(&[zipped_file("a", 0, 0, b"text"), zipped_file("b", 0, 0, &forge::pcap(1, true, true, frames))]),
+            10 | 11 => {
+                let (magic, version) = if which == 10 { (0xa1b2_cd34, (2, 4)) } else { (0xa1b2_c3d4, (2, 3)) };
+                let record_header = if which == 10 { 28 } else { 16 };
+                Old { magic, version, link: 1, record_header, swapped: which == 11, big_endian: false }.file(frames)
+            }
             _ => {
                 let packets = frames.iter().flat_map(|frame| ng.packet(0, frame.time, &frame.bytes, frame.wire_len));
                 [ng.section(), ng.interface(1, 0, Some(9)), packets.collect()].concat()

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::cast_possible_truncation)] // every test file takes what it needs; lengths are small
 
 pub mod escapes;
+pub mod packed;
 pub mod shapes;
 pub mod signals;
 pub mod twins;
