@@ -72,6 +72,14 @@ fn every_error_message() {
             "“a.pcap” in the zip archive is packed in a way that is not read;",
         ),
         (
+            zip(&[zipped_file("old/a.snoop", 8, 0, b"snoop\0\0\0"), zipped_file("b.txt", 8, 0, b"text")]),
+            "it: cannot be read: “old/a.snoop” in the zip archive may be a capture, and is not read; unpack the archive first",
+        ),
+        (
+            zip(&[zipped_file("a", 8, 0, &pcap), zipped_file("b.pcap.7z", 0, 0, b"7z\xbc\xaf")]),
+            "failed: “b.pcap.7z” in the zip archive may be a capture, and is not read; unpack the archive first, at packet 2",
+        ),
+        (
             zip(&[zipped_file("a", 8, 0, &pcap), zipped_file("b", 8, 0, &pcap)]),
             "failed: the zip archive holds another capture, “b”, which was not read; unpack the archive first, at packet 2, byte 100",
         ),

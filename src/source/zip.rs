@@ -2,7 +2,7 @@
 //! other. Never seeks, so that it reads from a pipe as well; never holds a whole file.
 
 use super::unzip::{self, Watched};
-use super::{MAGIC_LEN, capture_file};
+use super::{MAGIC_LEN, capture_file, describe, names_a_capture};
 use std::io::{self, ErrorKind, Read};
 
 /// Files in an archive that are looked at.
@@ -21,6 +21,8 @@ pub(super) struct Zip {
     at: At,
     /// The capture was given.
     given: bool,
+    /// The first file that may be or hold a capture, and is not read.
+    missed: Option<String>,
 }
 
 enum At {
@@ -82,18 +84,27 @@ fn unsupported(problem: String) -> io::Error {
 
 impl Zip {
     pub fn new(source: Watched) -> Self {
-        Zip { at: At::Between(source), given: false }
+        Zip { at: At::Between(source), given: false, missed: None }
     }
 
     /// Finds the next capture; whether there is one.
     fn next_capture(&mut self) -> io::Result<bool> {
         for _ in 0..MAX_FILES {
             let At::Between(source) = std::mem::replace(&mut self.at, At::End) else { return Ok(false) };
-            let Some((name, mut file)) = header(source)? else { return Ok(false) };
+            let Some((name, mut file)) = header(source)? else {
+                return self.missed.take().map_or(Ok(false), |name| {
+                    Err(unsupported(format!(
+                        "“{name}” in the zip archive may be a capture, and is not read; unpack the archive first"
+                    )))
+                });
+            };
             let mut first = Vec::with_capacity(MAGIC_LEN);
             (&mut file).take(MAGIC_LEN as u64).read_to_end(&mut first)?;
             if capture_file::recognise(&first).is_none() && unzip::recognise(&first).is_none() {
                 io::copy(&mut file, &mut io::sink())?;
+                if self.missed.is_none() && (names_a_capture(&name) || describe(&first).1) {
+                    self.missed = Some(name);
+                }
                 self.at = At::Between(file.behind()?);
                 continue;
             }
