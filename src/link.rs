@@ -146,8 +146,9 @@ fn frame_relay(bytes: &[u8]) -> Result<&[u8], Skip> {
 /// A word that is a small number, in whichever byte order it is one.
 fn word_of_either_order(bytes: &[u8]) -> Result<u16, Skip> {
     match *bytes.first_chunk().ok_or(Skip::Cut)? {
-        [0, _, c, d] => Ok(u16::from_be_bytes([c, d])),
-        [a, b, _, _] => Ok(u16::from_le_bytes([a, b])),
+        [0, 0, c, d] => Ok(u16::from_be_bytes([c, d])),
+        [a, b, 0, 0] => Ok(u16::from_le_bytes([a, b])),
+        _ => Err(Skip::Malformed),
     }
 }
 
