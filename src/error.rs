@@ -10,10 +10,19 @@ pub enum Error {
     Open { name: String, source: io::Error },
     #[error("{name}: cannot be read: {source}")]
     Read { name: String, source: io::Error },
-    #[error("{name}: the file is empty")]
-    Empty { name: String },
-    #[error("{name}: not a capture: {found}; gapwatch reads pcap and pcapng, also inside gzip, zstd and lz4")]
-    NotACapture { name: String, found: String },
+    #[error("{name}: {what} is empty")]
+    Empty { name: String, what: String },
+    #[error("{name}: truncated: {problem}; copy it anew from where it came from")]
+    Truncated { name: String, problem: String },
+    #[error(
+        "{name}: not a capture: {found}; gapwatch reads pcap and pcapng, also inside gzip, zstd, lz4, bzip2, xz and zip"
+    )]
+    NotACapture {
+        name: String,
+        found: String,
+        /// Whether it may be or hold a capture all the same, of a kind that is not read.
+        perhaps: bool,
+    },
     #[error("{name}: {problem}")]
     BadHeader { name: String, problem: String },
     /// It was open, and went down or away; or it could not be opened.
@@ -27,4 +36,6 @@ pub enum Error {
     Filter { expression: String, problem: String },
     #[error("{name}: no captures in this folder ({files} looked at, recognised by their content)")]
     NoCaptures { name: String, files: String },
+    #[error("{name}: not entered: folders in folders in folders, {depth} deep; name it by itself")]
+    TooDeep { name: String, depth: usize },
 }

@@ -5,40 +5,52 @@ use std::fmt;
 use std::num::NonZeroU64;
 
 /// LINKTYPE numbers of frames that hold IP where gapwatch can find it (<https://www.tcpdump.org/linktypes.html>), with their names.
-const LINK_TYPES: [(u32, &str); 14] = [
+const LINK_TYPES: [(u32, &str); 32] = [
     (0, "NULL"),
     (1, "ETHERNET"),
+    (6, "IEEE802_5"),
+    (8, "SLIP"),
     (9, "PPP"),
+    (10, "FDDI"),
     (12, "RAW"), // DLT_RAW where a file holds the DLT instead of the LINKTYPE number
     (14, "RAW"), // the same on OpenBSD
     (50, "PPP_HDLC"),
     (51, "PPP_ETHER"),
+    (100, "ATM_RFC1483"),
     (101, "RAW"),
     (104, "C_HDLC"),
+    (105, "IEEE802_11"),
+    (107, "FRELAY"),
     (108, "LOOP"),
+    (109, "ENC"),
     (113, "LINUX_SLL"),
+    (117, "PFLOG"),
+    (119, "IEEE802_11_PRISM"),
+    (122, "IP_OVER_FC"),
+    (127, "IEEE802_11_RADIOTAP"),
+    (138, "APPLE_IP_OVER_IEEE1394"),
+    (163, "IEEE802_11_AVS"),
+    (226, "IPNET"),
     (228, "IPV4"),
     (229, "IPV6"),
+    (239, "NFLOG"),
+    (240, "NETANALYZER"),
+    (258, "PKTAP"),
+    (274, "ETHERNET_MPACKET"),
     (276, "LINUX_SLL2"),
 ];
 
 /// Names of link types that are met in the field and hold no IP that gapwatch reads.
-const OTHER_LINK_TYPES: [(u32, &str); 16] = [
-    (6, "IEEE802_5"),
+const OTHER_LINK_TYPES: [(u32, &str); 10] = [
     (7, "ARCNET_BSD"),
-    (10, "FDDI"),
-    (100, "ATM_RFC1483"),
-    (105, "IEEE802_11"),
-    (107, "FRELAY"),
-    (117, "PFLOG"),
-    (119, "IEEE802_11_PRISM"),
-    (127, "IEEE802_11_RADIOTAP"),
     (147, "USER0"),
+    (149, "USER2"), // of macOS's PKTAP where a file holds the DLT
     (187, "BLUETOOTH_HCI_H4"),
     (189, "USB_LINUX"),
     (195, "IEEE802_15_4_WITHFCS"),
     (220, "USB_LINUX_MMAPPED"),
     (227, "CAN_SOCKETCAN"),
+    (241, "NETANALYZER_TRANSPARENT"),
     (253, "NETLINK"),
 ];
 

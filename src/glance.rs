@@ -47,7 +47,7 @@ pub fn glance(frame: &Frame<'_>) -> Option<Ports> {
     let (source, destination) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     match protocol {
         6 => Some(Ports { transport: Transport::Tcp, source, destination }),
-        17 if !tunnel::UDP_PORTS.contains(&destination) => {
+        17 if !tunnel::may_be_between(source, destination) => {
             Some(Ports { transport: Transport::Udp, source, destination })
         }
         _ => None,

@@ -2,7 +2,7 @@
 
 use crate::frame::Frame;
 use crate::link;
-use crate::port::{Ports, Transport};
+use crate::port::{Ports, Transport, WELL_KNOWN_END};
 use crate::skip::Skip;
 use crate::tunnel::{self, Tunnel};
 use etherparse::{LaxIpSlice, TcpSlice};
@@ -126,7 +126,7 @@ pub fn read<'a>(frame: &Frame<'a>) -> Held<'a> {
             let skip = Skip::OtherTransport(protocol);
             quoted(protocol, from, payload, tunnel).map_or(Held::Other(skip), |packet| Held::Refusal(skip, packet))
         }
-        Err(Refused::Tunnel(..)) => Held::Other(Skip::Malformed),
+        Err(Refused::Tunnel(tunnel, _)) => Held::Other(Skip::Tunnel(tunnel.kind.name())),
     }
 }
 
@@ -158,20 +158,36 @@ fn peel<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Refused<'a>> {
     for depth in 0.. {
         // What lies before the IP header was captured in full, so the rest of the wire length is the packet's.
         let on_wire = (frame.wire_len as usize).saturating_sub(frame.bytes.len()) + ip.len();
-        match network(ip, on_wire, through) {
-            Ok(packet) => {
-                let inner = (packet.transport == Transport::Udp && packet.fragment.is_none())
-                    .then(|| tunnel::in_udp(packet.destination.port, packet.payload));
-                match inner.flatten() {
-                    Some((tunnel, rest)) if depth < tunnel::MAX_DEPTH => (through, ip) = (Some(tunnel), rest),
-                    _ => return Ok(packet),
-                }
-            }
-            Err(Refused::Tunnel(tunnel, rest)) if depth < tunnel::MAX_DEPTH => (through, ip) = (Some(tunnel), rest),
+        let opened = match network(ip, on_wire, through) {
+            Ok(packet) => match in_packet(&packet) {
+                None => return Ok(packet),
+                Some(opened) => opened,
+            },
+            Err(Refused::Tunnel(tunnel, rest)) => Ok((tunnel, rest)),
             Err(refused) => return Err(refused),
+        };
+        match opened {
+            Ok((tunnel, rest)) if depth < tunnel::MAX_DEPTH => (through, ip) = (Some(tunnel), rest),
+            Ok((tunnel, _)) => return Err(Skip::Tunnel(tunnel.kind.name()).into()),
+            Err(skip) => return Err(skip.into()),
         }
     }
     Err(Skip::Malformed.into())
+}
+
+/// What a datagram holds that is a tunnel's. One that cannot be opened is taken for a tunnel only where no end may be a
+/// service of interest: nothing is to hide behind the other port.
+fn in_packet<'a>(packet: &Packet<'a>) -> Option<tunnel::Opened<'a>> {
+    if packet.transport != Transport::Udp || packet.fragment.is_some() {
+        return None;
+    }
+    let (source, destination) = (packet.source.port, packet.destination.port);
+    let whole = packet.payload.len() == packet.payload_len as usize;
+    let opened = match tunnel::in_udp(source, destination, packet.payload)? {
+        Err(Skip::Cut) if whole => Err(Skip::Malformed),
+        opened => opened,
+    };
+    (opened.is_ok() || source.min(destination) >= WELL_KNOWN_END).then_some(opened)
 }
 
 enum Refused<'a> {

@@ -6,7 +6,7 @@ use crate::finding::Finding;
 use crate::frame::Timestamp;
 use crate::judge;
 use crate::policy;
-use crate::port::Transport;
+use crate::port::{PortSet, Scope, Transport};
 use crate::registry::Registry;
 use crate::skip::Skip;
 use crate::table::FlowTable;
@@ -30,6 +30,9 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyNote>,
     pub findings: Vec<Finding>,
+    /// Files in folders that are no captures; for whoever reads the report, and not for programs.
+    #[serde(skip)]
+    pub left_out: usize,
 }
 
 /// How an input ended.
@@ -133,6 +136,31 @@ pub struct ScopeNote {
     /// The ports in ranges, as `--ports` takes them.
     pub tcp: String,
     pub udp: String,
+    /// What ports these are, where they are not the unassigned ones: for a sentence, “no service on …”.
+    #[serde(skip)]
+    pub named: Option<String>,
+}
+
+/// Ports in a sentence, where they are not those that the registry calls unassigned. Long lists are counted.
+fn named(scope: &Scope, registry: &Registry) -> Option<String> {
+    const LONGEST: usize = 60;
+    if *scope == registry.scope(false) {
+        return None;
+    }
+    if *scope == registry.scope(true) {
+        return Some("an unassigned or reserved well-known port".to_owned());
+    }
+    let [tcp, udp] = Transport::ALL.map(|transport| scope.targets(transport));
+    let ports = |set: &PortSet| {
+        let list = ranges(set.iter());
+        let noun = if set.len() == 1 { "port" } else { "ports" };
+        if list.len() > LONGEST { format!("the {} ports asked for", set.len()) } else { format!("{noun} {list}") }
+    };
+    let of = |set: &PortSet, transport: Transport| (!set.is_empty()).then(|| format!("{transport} {}", ports(set)));
+    Some(match (tcp == udp, of(tcp, Transport::Tcp), of(udp, Transport::Udp)) {
+        (true, ..) => ports(tcp),
+        (false, tcp, udp) => tcp.into_iter().chain(udp).collect::<Vec<_>>().join(" and "),
+    })
 }
 
 /// frames = observed + outside + all of skipped.
@@ -209,6 +237,7 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
             udp_ports: scope.targets(Transport::Udp).len(),
             tcp: ranges(scope.targets(Transport::Tcp).iter()),
             udp: ranges(scope.targets(Transport::Udp).iter()),
+            named: named(scope, registry),
         },
         totals: TotalsNote {
             frames: totals.frames,
@@ -233,6 +262,7 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
         },
         policy: None,
         findings,
+        left_out: 0,
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Found {
     pub files: Vec<PathBuf>,
     /// Folders that hold no capture, or could not be entered.
     pub errors: Vec<Error>,
+    /// Files in folders that are no captures, and do not look as if they were meant to be any.
+    pub left_out: usize,
 }
 
 impl Found {
@@ -61,7 +63,8 @@ impl Found {
     }
 }
 
-/// Looks up files and folders; `-` is standard input. In a folder, files that are no captures are left out.
+/// Looks up files and folders; `-` is standard input. In a folder, files that are no captures are left out and counted, but
+/// not those that may be: an archive that is not read, a capture that is cut or empty.
 #[must_use]
 pub fn find(paths: &[PathBuf]) -> Found {
     let mut found = Found::default();
@@ -74,9 +77,12 @@ pub fn find(paths: &[PathBuf]) -> Found {
         let mut inside = BTreeSet::new();
         walk(path, 0, &mut inside, &mut found.errors);
         let looked_at = inside.len();
-        inside.retain(|path| {
-            !matches!(source::open(path, &Options::default()), Err(Error::NotACapture { .. } | Error::Empty { .. }))
+        inside.retain(|path| match source::open(path, &Options::default()) {
+            Err(Error::NotACapture { perhaps, .. }) => perhaps,
+            Err(Error::Empty { name, .. }) => source::names_a_capture(&name),
+            _ => true,
         });
+        found.left_out += looked_at - inside.len();
         if inside.is_empty() {
             let files = count(looked_at, "file");
             found.errors.push(Error::NoCaptures { name: path.display().to_string(), files });
@@ -99,6 +105,9 @@ fn walk(folder: &Path, depth: usize, files: &mut BTreeSet<PathBuf>, errors: &mut
         // A link to a folder may lead in a circle; a link to a file is a file.
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && depth < MAX_DEPTH => walk(&path, depth + 1, files, errors),
+            Ok(kind) if kind.is_dir() => {
+                errors.push(Error::TooDeep { name: path.display().to_string(), depth: MAX_DEPTH });
+            }
             Ok(kind) if kind.is_file() || (kind.is_symlink() && path.is_file()) => drop(files.insert(path)),
             _ => {}
         }

@@ -10,7 +10,8 @@ mod pcap;
 mod pcapng;
 #[cfg(feature = "cli")]
 pub mod sockets;
-pub mod unzip;
+mod unzip;
+mod zip;
 
 use crate::error::Error;
 use capture_file::CaptureFile;
@@ -22,7 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes that are looked at to recognise a format.
 const MAGIC_LEN: usize = 12;
-/// Compressions inside compressions that are opened.
+/// Bytes that are looked at to say what a file is that is no capture: a tar archive tells behind its first name.
+const DESCRIBED_LEN: usize = 262;
+/// Compressions inside one another that are opened.
 const MAX_NESTING: usize = 2;
 
 /// Bytes of all inputs as they were taken from the disk, for whoever shows progress.
@@ -77,67 +80,123 @@ pub fn from_reader(reader: Box<dyn Read + Send>, name: String, options: &Options
     let own_bytes = BytesRead::default();
     let counters = [Arc::clone(&own_bytes), Arc::clone(&options.bytes_read)];
     let mut reader: Box<dyn Read + Send> = Box::new(Counted { reader, counters });
-    let mut format = String::new();
-    for _ in 0..=MAX_NESTING {
-        let (magic, whole) = peek(reader).map_err(|source| Error::Read { name: name.clone(), source })?;
-        reader = whole;
-        if magic.is_empty() {
-            return Err(Error::Empty { name });
+    let mut around: Vec<&str> = Vec::new();
+    let (magic, reader) = loop {
+        let (magic, whole) = peek(reader, MAGIC_LEN).map_err(|source| unread(&name, &around, source))?;
+        match unzip::recognise(&magic) {
+            Some(compression) if around.len() < MAX_NESTING => {
+                reader = unzip::open(compression, whole);
+                around.insert(0, compression);
+            }
+            _ => break (magic, whole),
         }
-        if let Some((compression, unzipped)) = unzip::open(&magic, &mut reader) {
-            reader = unzipped
-                .map_err(|error| Error::BadHeader { name: name.clone(), problem: format!("{compression}: {error}") })?;
-            format = format!(", {compression}{format}");
-            continue;
-        }
-        let Some(kind) = capture_file::recognise(&magic) else { break };
-        let is_zipped = !format.is_empty();
-        let format = format!("{}{format}", kind.name());
+    };
+    let inside = around.first().copied();
+    if let Some(kind) = capture_file::recognise(&magic) {
+        let format = [&[kind.name()], &around[..]].concat().join(", ");
         let read_ahead = match options.read_ahead.clone() {
-            ReadAhead::Spare(_) if is_zipped => ReadAhead::Always,
+            ReadAhead::Spare(_) if inside.is_some() => ReadAhead::Always,
             read_ahead => read_ahead,
         };
         let options = Options { read_ahead, ..options.clone() };
         return CaptureFile::new(reader, name, format, kind, own_bytes, options);
     }
-    let (magic, _) = peek(reader).map_err(|source| Error::Read { name: name.clone(), source })?;
-    let inside = format.strip_prefix(", ").map_or_else(String::new, |zip| format!("inside {zip}: "));
-    Err(Error::NotACapture { name, found: format!("{inside}{}", describe(&magic)) })
+    if magic.is_empty() && inside != Some("zip") {
+        let what =
+            inside.map_or_else(|| "the file".to_owned(), |compression| format!("what its {compression} data hold"));
+        return Err(Error::Empty { name, what });
+    }
+    if let Some(format) = begins_as(&magic) {
+        let len = magic.len();
+        let problem = format!("its {len} bytes are the beginning of a {format} file, and of nothing else");
+        return Err(Error::Truncated { name, problem });
+    }
+    let (magic, _) = peek(reader, DESCRIBED_LEN).map_err(|source| unread(&name, &around, source))?;
+    let (found, perhaps) = if magic.is_empty() {
+        ("a zip archive without a capture in it".to_owned(), false)
+    } else {
+        let place = inside.map_or_else(String::new, |compression| format!("inside {compression}: "));
+        let (found, perhaps) = describe(&magic);
+        (format!("{place}{found}"), perhaps)
+    };
+    let perhaps = perhaps || names_a_capture(&name);
+    Err(Error::NotACapture { name, found, perhaps })
+}
+
+/// Why the first bytes could not be had.
+fn unread(name: &str, around: &[&str], source: io::Error) -> Error {
+    let name = name.to_owned();
+    match around.first() {
+        Some(compression) if source.kind() == io::ErrorKind::UnexpectedEof => {
+            Error::Truncated { name, problem: format!("its {compression} data end before there is a capture") }
+        }
+        _ => Error::Read { name, source },
+    }
 }
 
 /// The first bytes, and a reader that gives them again.
-fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
-    let mut magic = Vec::with_capacity(MAGIC_LEN);
-    (&mut reader).take(MAGIC_LEN as u64).read_to_end(&mut magic)?;
+fn peek(mut reader: Box<dyn Read + Send>, len: usize) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let mut magic = Vec::with_capacity(len);
+    (&mut reader).take(len as u64).read_to_end(&mut magic)?;
     let again = io::Cursor::new(magic.clone());
     Ok((magic, Box::new(again.chain(reader))))
 }
 
-/// What a file that is no capture seems to be, for the error message.
-fn describe(magic: &[u8]) -> String {
-    let known: [(&[u8], &str); 12] = [
-        (b"snoop\0\0\0", "a Solaris snoop capture"),
-        (b"\x7fELF", "an ELF executable"),
-        (b"MZ", "a Windows executable"),
-        (b"PK\x03\x04", "a zip archive; unpack it first"),
-        (b"BZh", "a bzip2 file; unpack it first"),
-        (b"\xfd7zXZ", "an xz file; unpack it first"),
-        (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
-        (b"%PDF", "a PDF document"),
-        (b"\x89PNG", "a PNG picture"),
-        (b"GMBU", "a Microsoft Network Monitor capture"),
-        (b"RTSS", "a Network Monitor 1 capture"),
-        (b"XCP\0", "a Sniffer capture"),
-    ];
-    if let Some((_, what)) = known.iter().find(|(start, _)| magic.starts_with(start)) {
-        return (*what).to_owned();
+/// The format of which this is less than the magic bytes. One byte says nothing.
+fn begins_as(magic: &[u8]) -> Option<&'static str> {
+    let captures = capture_file::MAGIC.iter().map(|(start, kind)| (&start[..], kind.name()));
+    let mut formats = captures.chain(unzip::MAGIC).filter(|(start, _)| magic.len() > 1 && magic.len() < start.len());
+    formats.find(|(start, _)| start.starts_with(magic)).map(|(_, name)| name)
+}
+
+/// Whether a file is called as captures are: `x.pcap`, `x.pcap0` as `tcpdump -C` names them, and packed.
+pub(crate) fn names_a_capture(name: &str) -> bool {
+    const PACKED: [&str; 12] =
+        [".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar", ".tar", ".lz", ".lzma", ".z"];
+    let name = name.to_ascii_lowercase();
+    let mut stem = name.as_str();
+    while let Some(inner) = PACKED.iter().find_map(|suffix| stem.strip_suffix(suffix)) {
+        stem = inner;
     }
+    let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    [".pcap", ".pcapng", ".cap", ".ntar", ".snoop"].iter().any(|suffix| stem.ends_with(suffix))
+}
+
+/// What a file that is no capture seems to be, for the error message; and whether it may hold one all the same.
+fn describe(magic: &[u8]) -> (String, bool) {
+    let known: [(&[u8], &str, bool); 14] = [
+        (b"snoop\0\0\0", "a Solaris snoop capture", true),
+        (b"\x7fELF", "an ELF executable", false),
+        (b"MZ", "a Windows executable", false),
+        (b"7z\xbc\xaf", "a 7z archive; unpack it first", true),
+        (b"Rar!", "a RAR archive; unpack it first", true),
+        (b"LZIP", "an lzip file; unpack it first", true),
+        (b"\x1f\x9d", "a file packed by `compress`; unpack it first", true),
+        (b"%PDF", "a PDF document", false),
+        (b"\x89PNG", "a PNG picture", false),
+        (b"GMBU", "a Microsoft Network Monitor capture", true),
+        (b"RTSS", "a Network Monitor 1 capture", true),
+        (b"XCP\0", "a Sniffer capture", true),
+        (b"TRSNIFF data", "a Sniffer capture for DOS", true),
+        (b"PK\x05\x06", "a zip archive without files", false),
+    ];
+    if let Some((_, what, perhaps)) = known.iter().find(|(start, ..)| magic.starts_with(start)) {
+        return ((*what).to_owned(), *perhaps);
+    }
+    if magic.get(257..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+        return ("a tar archive; unpack it first".to_owned(), true);
+    }
+    if unzip::recognise(magic).is_some() {
+        return (format!("compressed more than {MAX_NESTING} times over; unpack it first"), true);
+    }
+    let magic = &magic[..magic.len().min(MAGIC_LEN)];
     let bytes: Vec<String> = magic.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    if magic.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
+    let text = if magic.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
         format!("text that begins with “{}”", String::from_utf8_lossy(magic).escape_debug())
     } else {
         format!("it begins with the bytes {}", bytes.join(" "))
-    }
+    };
+    (text, false)
 }
 
 /// Counts what passes through.

@@ -87,13 +87,106 @@ fn a_cut_capture_is_reported_as_far_as_it_goes() {
 #[test]
 fn an_unknown_link_type_is_counted_by_its_name() {
     let world = World::new();
-    world.write("radio", &forge::pcap(127, false, false, &[at(1, vec![0; 80]), at(2, vec![0; 80])]));
-    let table = stdout(&world.run(&["radio"]));
+    world.write("user", &forge::pcap(147, false, false, &[at(1, vec![0; 80]), at(2, vec![0; 80])]));
+    let table = stdout(&world.run(&["user"]));
     assert!(
-        table.contains("2 frames = 0 observed + 0 outside the scope + 2 skipped (link type 127 IEEE802_11_RADIOTAP 2)"),
+        table.contains("2 frames = 0 observed + 0 outside the scope + 2 skipped (link type 147 USER0 2)"),
         "{table}"
     );
-    assert!(table.starts_with("No service on an unassigned well-known port."), "{table}");
+    assert!(table.starts_with("No port was looked at: all 2 frames were skipped (link type 147 USER0).\n"), "{table}");
+}
+
+/// “No service” is said only where ports were looked at, of the ports that were, and with what is missing.
+#[test]
+fn there_is_no_false_all_clear() {
+    let world = World::new();
+    let web = forge::tcp_frame((1, 40_000), (2, 443), 1, ACK, b"hello");
+    let web = forge::pcap(1, false, true, &[at(1_000_000_000, web)]);
+    world.write("web", &web);
+    world.write("cut", &web[..web.len() - 1]);
+    world.write("second-cut", &[&web[..], &web[24..60]].concat());
+    world.write("nothing", &web[..24]);
+    world.write("arp", &forge::pcap(1, false, true, &[at(1_000_000_000, forge::ethernet(0x0806, &[0; 28]))]));
+    let ng = forge::Pcapng { big_endian: false };
+    world.write("nobody", &[ng.section(), ng.packet(0, 1, &[0; 60], 60)].concat());
+    world.write("text", b"hello, world");
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["web"], 0, "No service on an unassigned well-known port."),
+        (&["web", "--include-reserved"], 0, "No service on an unassigned or reserved well-known port."),
+        (&["web", "--ports", "817"], 0, "No service on port 817."),
+        (&["web", "--ports", "1-99,900-1023"], 0, "No service on ports 1-99,900-1023."),
+        (&["web", "--ports", "817/tcp,9-10/udp"], 0, "No service on tcp port 817 and udp ports 9-10."),
+        (&["arp"], 0, "No port was looked at: the only frame was skipped (ARP)."),
+        (&["nothing"], 0, "No port was looked at: there are no frames."),
+        (&["nobody"], 4, "No port was looked at: the only frame was skipped (unknown interface)."),
+        (&["cut"], 4, "No port was looked at: there are no frames."),
+        (
+            &["second-cut"],
+            4,
+            "No service on an unassigned well-known port in what was read; the input was not read as a whole.",
+        ),
+        (
+            &["web", "nobody"],
+            4,
+            "No service on an unassigned well-known port in what was read; 1 of 2 inputs was not read as a whole.",
+        ),
+        (
+            &["web", "text"],
+            4,
+            "No service on an unassigned well-known port in what was read; 1 of 2 inputs was not read as a whole.",
+        ),
+    ];
+    for (arguments, wanted, headline) in cases {
+        let output = world.run(&[arguments, &["-o", "page.html"]].concat());
+        let table = stdout(&output);
+        assert_eq!((status(&output), table.lines().next()), (wanted, Some(headline)), "{arguments:?}");
+        let page = fs::read_to_string(world.folder.path().join("page.html")).expect("written");
+        assert!(page.contains(headline), "{arguments:?}: {headline} is not on the page");
+    }
+    let nobody = json(&world.run(&["-f", "json", "nobody"]));
+    assert_eq!(nobody["inputs"][0]["status"].as_str(), Some("corrupt"));
+    assert!(
+        nobody["inputs"][0]["problem"].as_str().is_some_and(|problem| problem.contains("never described, at packet 1"))
+    );
+    // Files are written where nothing could be opened.
+    assert_eq!(status(&world.run(&["text", "-o", "page.html"])), 3);
+    let page = fs::read_to_string(world.folder.path().join("page.html")).expect("written");
+    assert!(page.contains("Nothing was looked at: no input could be opened."), "{page}");
+}
+
+/// In a folder, what is or may be a capture is read or told of; the rest is counted.
+#[test]
+fn a_folder_hides_no_capture() {
+    let world = World::new();
+    let shell = fixture("shell-bind-1005.pcap");
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).expect("memory");
+    xz.write_all(&shell).expect("memory");
+    world.write("in/shell.pcap.xz", &xz.finish().expect("memory"));
+    world.write("in/web.pcap", &fixture("http-81.pcap"));
+    world.write("in/notes.txt", b"not a capture");
+    world.write("in/empty", b"");
+    let found = world.run(&["in", "--fail-on", "suspicious"]);
+    assert_eq!((status(&found), stderr(&found).as_str()), (1, ""));
+    let table = stdout(&found);
+    assert!(table.contains("2 files in the folders left out: by their content no captures"), "{table}");
+    for (name, bytes, said) in [
+        ("in/sub/empty.pcap", &b""[..], "the file is empty"),
+        ("in/sub/old.7z", b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
+        ("in/sub/old.pcap.Z", b"\x1f\x9d\x90", "a file packed by `compress`"),
+        ("in/sub/lfs.pcap1", b"version https://git-lfs", "text that begins with"),
+        ("in/sub/old.snoop", b"snoop\0\0\0\0", "a Solaris snoop capture"),
+        ("in/sub/cut.gz", b"\x1f\x8b\x08\0", "its gzip data end before there is a capture"),
+    ] {
+        world.write(name, bytes);
+        let output = world.run(&["in"]);
+        assert_eq!(status(&output), 4, "{name}");
+        assert!(stderr(&output).contains(said) && stderr(&output).lines().count() == 1, "{name}: {}", stderr(&output));
+        assert!(stdout(&output).contains("2 files in the folders left out"), "{name}");
+        fs::remove_file(world.folder.path().join(name)).expect("there");
+    }
+    world.write(&format!("in/{}x.pcap", "d/".repeat(66)), b"");
+    let deep = world.run(&["in"]);
+    assert!(status(&deep) == 4 && stderr(&deep).contains(": not entered: folders in folders"), "{}", stderr(&deep));
 }
 
 #[test]

@@ -60,6 +60,30 @@ fn nothing_in_scope_is_dropped_by_the_kernel() {
     assert!(passed > 5_000, "{passed}");
 }
 
+/// Every encapsulation that gapwatch opens passes, and is opened.
+#[test]
+fn what_is_opened_is_let_through() {
+    let program = program();
+    let wrapped = |bytes: &[u8]| {
+        let wire_len = u32::try_from(bytes.len()).expect("short");
+        let frame =
+            Frame { time: Timestamp(1), link: LinkType(1), wire_len, bytes, at: FrameRef::new(0, 1), interface: 0 };
+        packet::decode(&frame).map(|packet| packet.ports())
+    };
+    let call = forge::rpc_call(7, 100_004, 2, 1);
+    for frame in [
+        forge::udp_frame((1, 40_000), (2, 817), &call),
+        forge::udp_frame((2, 817), (1, 40_000), &call),
+        forge::tcp_frame((1, 40_000), (2, 1005), 1, forge::ACK, b"uid=0(root)"),
+        forge::tcp_frame((2, 81), (1, 40_000), 1, forge::SYN, b""),
+    ] {
+        for (name, bytes) in forge::wrapped::all(&frame) {
+            assert_eq!(wrapped(&bytes), wrapped(&frame), "{name}: {bytes:02x?}");
+            assert!(observed(&bytes) && program.filter(&bytes), "{name} is dropped by the kernel: {bytes:02x?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_plainly_out_of_scope_is_dropped() {
     let program = program();

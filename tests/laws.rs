@@ -28,7 +28,7 @@ const PASSWORDS: &[u8] = b"\0\0\0\x09gaps.test\0\0\0\0\0\0\x0dpasswd.byname\0\0\
 
 /// Addresses and ports from a small world, so that flows meet; payloads that signatures know, and others.
 fn frame() -> impl Strategy<Value = Spec> {
-    let port = prop::sample::select(vec![817u16, 722, 111, 1015, 2049, 443, 40000, 40001, 4789]);
+    let port = prop::sample::select(vec![817u16, 722, 111, 1015, 2049, 443, 40000, 40001, 4789, 3544, 1701]);
     let host = 1u8..4;
     let end = (host, port);
     let xid = 1u32..6;
@@ -184,7 +184,7 @@ proptest! {
     #[test]
     fn a_glance_says_what_decoding_says(
         spec in frame(),
-        link in prop::sample::select(vec![0u32, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 228, 229, 276, 147]),
+        link in prop::sample::select(vec![0u32, 1, 6, 9, 12, 14, 50, 51, 101, 104, 105, 108, 109, 113, 117, 127, 226, 228, 229, 239, 258, 276, 147]),
         noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in any::<prop::sample::Index>(),
     ) {
@@ -210,9 +210,34 @@ proptest! {
             at: FrameRef::new(0, 1),
             interface: 0,
         };
+        let decoded = packet::decode(&frame).map(|packet| packet.ports());
         if let Some(ports) = glance(&frame) {
-            let decoded = packet::decode(&frame).map(|packet| packet.ports());
             prop_assert_eq!(decoded, Ok(ports));
+        }
+    }
+
+    /// Whatever follows a link header or is sent to a tunnel's port, decoding ends, and says nothing else than the glance.
+    #[test]
+    fn anything_is_decoded(
+        link in 0u32..300, port in prop::sample::select(gapwatch::tunnel::UDP_PORTS.map(|(port, _)| port).to_vec()),
+        back in any::<bool>(), bytes in prop::collection::vec(any::<u8>(), 0..120), small in any::<bool>(),
+    ) {
+        // Small numbers are lengths that fit.
+        let bytes: Vec<u8> = if small { bytes.iter().map(|byte| byte & 0x8f).collect() } else { bytes };
+        let (from, to) = if back { (port, 50_000) } else { (50_000, port) };
+        for (link, bytes) in [(link, bytes.clone()), (1, forge::udp_frame((1, from), (2, to), &bytes))] {
+            let frame = Frame {
+                time: Timestamp(1),
+                link: LinkType(link),
+                wire_len: 1000,
+                bytes: &bytes,
+                at: FrameRef::new(0, 1),
+                interface: 0,
+            };
+            let decoded = packet::decode(&frame).map(|packet| packet.ports());
+            if let Some(ports) = glance(&frame) {
+                prop_assert_eq!(decoded, Ok(ports));
+            }
         }
     }
 
@@ -301,6 +326,28 @@ fn a_large_capture_is_the_same_on_any_number_of_threads() {
         for threads in [2, 3, 8] {
             assert!(read(threads) == one, "{about}, {threads} threads");
         }
+    }
+}
+
+/// A tunnel that is not opened is counted as that, but where a service of interest could hide behind it.
+#[test]
+fn a_tunnel_that_is_not_opened_hides_no_port() {
+    let arp = [&[8u8, 0, 0, 0, 0, 0, 7, 0], &[0; 12][..], &[8, 6], &[0; 28]].concat();
+    let nested = (0..6).fold(forge::udp_frame((1, 50_000), (2, 817), b"x"), |inner, _| {
+        forge::udp_frame((1, 50_000), (2, 4789), &[&[8, 0, 0, 0, 0, 0, 7, 0], &inner[..]].concat())
+    });
+    for (frame, observed, outside, skipped) in [
+        (forge::udp_frame((1, 50_000), (2, 4789), &arp), 0, 0, "ARP"),
+        (forge::udp_frame((1, 817), (2, 4789), &arp), 1, 0, ""),
+        (forge::udp_frame((1, 53), (2, 4789), &arp), 0, 1, ""),
+        (forge::udp_frame((1, 50_000), (2, 2152), &[0x30, 1, 0, 0, 0, 0, 0, 0]), 0, 0, "tunnel not opened (gtp-u)"),
+        (forge::udp_frame((1, 50_000), (2, 4789), b"PLAIN TEXT, NO HEADER"), 0, 1, ""),
+        (forge::udp_frame((1, 50_000), (2, 4789), b"header, and no more"), 0, 0, "malformed"),
+        (nested, 0, 0, "tunnel not opened (vxlan)"),
+    ] {
+        let totals = table(&[(1, frame)], 0, 10, true).totals;
+        let names: Vec<_> = totals.skipped.keys().map(|skip| skip.name()).collect();
+        assert_eq!((totals.observed, totals.outside, &*names.concat()), (observed, outside, skipped));
     }
 }
 

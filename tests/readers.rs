@@ -4,13 +4,15 @@
 
 mod forge;
 
+use forge::packed::{bzip2, gzip, lz4, xz, zip, zipped_file, zstd};
 use forge::{Forged, Pcapng, at};
+use gapwatch::error::Error;
 use gapwatch::report::{Input, Status};
 use gapwatch::skip::Skip;
 use gapwatch::source::capture_file::Record;
 use gapwatch::source::{self, Options, ReadAhead};
 use proptest::prelude::*;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 
 /// A frame as a reader gave it: time, link type, length on the wire, bytes; or why there was none.
 type Read = Result<(u64, u32, u32, Vec<u8>), Skip>;
@@ -43,22 +45,6 @@ fn sample() -> Vec<Forged> {
 
 fn expected(frames: &[Forged], link: u32) -> Vec<Read> {
     frames.iter().map(|frame| Ok((frame.time, link, frame.wire_len, frame.bytes.clone()))).collect()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
-}
-
-fn lz4(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
 }
 
 #[test]
@@ -95,6 +81,7 @@ fn pcapng_with_sections_interfaces_clocks_and_blocks_nobody_knows() {
         file.extend(ng.block(9, b"__REALTIME_TIMESTAMP=1\n"));
         wanted.extend([
             Ok((5_000_001_000, 1, 5, b"micro".to_vec())),
+            Err(Skip::NotAPacket), // a custom block: Wireshark numbers it
             Ok((5_000_000_001, 113, 40, b"nano".to_vec())),
             Ok((1_500_000_000, 101, 12, b"binary clock".to_vec())),
             Ok((1_007_000_000_000, 101, 7, b"shifted".to_vec())),
@@ -105,7 +92,9 @@ fn pcapng_with_sections_interfaces_clocks_and_blocks_nobody_knows() {
     }
     let (read, input) = read(&file, &ReadAhead::Never);
     assert_eq!(read, wanted);
-    assert_eq!(input.status, Status::Complete);
+    assert_eq!(input.status, Status::Corrupt);
+    let problem = input.problem.expect("a packet of no interface");
+    assert!(problem.contains("a packet of interface 9, which was never described, at packet 7, byte"), "{problem}");
     assert_eq!(input.notes.get("frames without a time"), Some(&2));
 }
 
@@ -119,6 +108,18 @@ fn compressed_captures_of_several_members() {
         ("pcap, zstd", [zstd(a), b"\x50\x2a\x4d\x18\x04\0\0\0skip".to_vec(), zstd(b)].concat()),
         ("pcap, lz4", [lz4(a), lz4(b)].concat()),
         ("pcap, zstd, gzip", gzip(&zstd(&file))),
+        ("pcap, bzip2", [bzip2(a), bzip2(b)].concat()),
+        ("pcap, xz", [xz(a, 1 << 20), vec![0; 8], xz(b, 64 << 20)].concat()),
+        ("pcap, zip", zip(&[zipped_file("folder/", 0, 0, b""), zipped_file("a.pcap", 8, 0, &file)])),
+        (
+            "pcap, zip",
+            zip(&[
+                zipped_file("a.txt", 9, 0, b"hello, world"),
+                zipped_file("b", 9, 0, &file),
+                zipped_file("c", 0, 0, b"text"),
+            ]),
+        ),
+        ("pcap, xz, zip", zip(&[zipped_file("a.pcap.xz", 0, 0, &xz(&file, 1 << 20))])),
     ];
     for (format, zipped) in cases {
         for read_ahead in [ReadAhead::Never, ReadAhead::Always] {
@@ -139,6 +140,128 @@ fn compressed_captures_of_several_members() {
     let (read, input) = read(&zipped[..zipped.len() / 2], &ReadAhead::Always);
     assert!(read.len() > 100 && read == expected(&frames, 1)[..read.len()]);
     assert_eq!(input.status, Status::Truncated, "{:?}", input.problem);
+}
+
+/// Wherever compressed data end too early, they are said to be cut, and never to be empty, corrupt or something else.
+#[test]
+fn compressed_captures_that_are_cut_are_truncated() {
+    let file = forge::pcap(1, false, true, &sample()[..8]);
+    let skippable = b"\x50\x2a\x4d\x18\x04\0\0\0skip".to_vec();
+    let cases = [
+        gzip(&file),
+        zstd(&file),
+        [skippable, zstd(&file)].concat(),
+        [lz4(&file[..900]), lz4(&file[900..])].concat(),
+        bzip2(&file),
+        xz(&file, 1 << 20),
+        zipped_file("a.pcap", 9, 0, &file),
+        zipped_file("a.pcap", 0, 0, &file),
+    ];
+    for (case, zipped) in cases.iter().enumerate() {
+        for cut in 4..zipped.len() {
+            if (case, cut) == (2, 12) {
+                continue; // a skippable frame alone is whole
+            }
+            let part = Box::new(Cursor::new(zipped[..cut].to_vec()));
+            match source::from_reader(part, "part".to_owned(), &Options::default()) {
+                Err(error) => {
+                    assert!(
+                        matches!(error, Error::Truncated { .. }),
+                        "case {case}, {cut} of {}: {error}",
+                        zipped.len()
+                    );
+                }
+                Ok(capture) => {
+                    let input = capture.read(|_| ());
+
+                    assert_eq!(
+                        input.status,
+                        Status::Truncated,
+                        "case {case}, {cut} of {}: {:?}",
+                        zipped.len(),
+                        input.problem
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A pcap file of another age: the version, the length of the record header, and which length stands first.
+struct Old {
+    magic: u32,
+    version: (u16, u16),
+    link: u32,
+    record_header: usize,
+    swapped: bool,
+    big_endian: bool,
+}
+
+impl Old {
+    fn file(&self, frames: &[Forged]) -> Vec<u8> {
+        let word = |value: u32| if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        let half = |value: u16| if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        let mut file = [&word(self.magic)[..], &half(self.version.0), &half(self.version.1)].concat();
+        file.extend([0, 0, 2000, self.link].into_iter().flat_map(word));
+        for frame in frames {
+            let fraction = (frame.time % 1_000_000_000) as u32;
+            let fraction =
+                if self.version == (2, 2) && matches!(self.link, 6 | 9 | 15 | 24) { fraction } else { fraction / 1000 };
+            let (captured, wire_len) = (frame.bytes.len() as u32, frame.wire_len);
+            let lengths = if self.swapped { [wire_len, captured] } else { [captured, wire_len] };
+            file.extend(
+                [(frame.time / 1_000_000_000) as u32, fraction, lengths[0], lengths[1]].into_iter().flat_map(word),
+            );
+            file.extend(vec![0; self.record_header - 16]);
+            file.extend(&frame.bytes);
+        }
+        file
+    }
+}
+
+/// Magic, version, link type there and here, length of the record header, whether the length on the wire is first.
+type Case = (u32, (u16, u16), u32, u32, usize, bool);
+
+#[test]
+fn pcap_of_every_age() {
+    const MODIFIED: u32 = 0xa1b2_cd34;
+    let cases: [Case; 14] = [
+        (0xa1b2_c3d4, (2, 0), 1, 1, 16, true),
+        (0xa1b2_c3d4, (2, 2), 1, 1, 16, true),
+        (0xa1b2_c3d4, (2, 3), 1, 1, 16, true),
+        (0xa1b2_c3d4, (2, 3), 1, 1, 16, false),
+        (0xa1b2_c3d4, (543, 0), 1, 1, 16, true),
+        (0xa1b2_c3d4, (2, 2), 6, 1, 16, false), // AIX, by interface types, and nanoseconds
+        (0xa1b2_c3d4, (2, 2), 9, 6, 16, false),
+        (0xa1b2_c3d4, (2, 2), 15, 10, 16, true),
+        (0xa1b2_c3d4, (2, 2), 24, 0, 16, false),
+        (0xa1b2_c3d4, (2, 4), 6, 6, 16, false),
+        (MODIFIED, (2, 4), 1, 1, 24, false),
+        (MODIFIED, (2, 4), 1, 1, 28, false),    // SuSE 6.3
+        (0xa1b2_c3d4, (2, 4), 1, 1, 24, false), // Red Hat 6.1
+        (0xa1b2_c3d4, (2, 4), 1, 1, 20, false), // Nokia
+    ];
+    let frames: Vec<Forged> = sample().into_iter().skip(1).take(300).collect();
+    for (magic, version, link, wanted, record_header, swapped) in cases {
+        for big_endian in [false, true] {
+            let old = Old { magic, version, link, record_header, swapped, big_endian };
+            for read_ahead in [ReadAhead::Never, ReadAhead::Always] {
+                let (read, input) = read(&old.file(&frames), &read_ahead);
+                let place = format!("{magic:x} {version:?}, link type {link}, {record_header}, swapped {swapped}");
+                assert!(read == expected(&frames, wanted), "{place}: {:?}, {} read", input.problem, read.len());
+                assert_eq!(input.status, Status::Complete, "{place}");
+            }
+            // One behind the other.
+            let (read, input) = read(&[old.file(&frames[..9]), old.file(&frames[..9])].concat(), &ReadAhead::Never);
+            if version.0 == 2 {
+                assert!(
+                    read == [expected(&frames[..9], wanted), expected(&frames[..9], wanted)].concat(),
+                    "{:?}",
+                    input.problem
+                );
+            }
+        }
+    }
 }
 
 #[test]
@@ -223,7 +346,7 @@ proptest! {
     /// Whatever the bytes, reading ends, without panic.
     #[test]
     fn broken_captures_end(
-        which in 0usize..4,
+        which in 0usize..12,
         noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
     ) {
         let frames = &sample()[..6];
@@ -231,6 +354,17 @@ proptest! {
         let mut file = match which {
             0 => forge::pcap(1, false, false, frames),
             1 => gzip(&forge::pcap(1, true, true, frames)),
+            4 => zstd(&forge::pcap(1, true, true, frames)),
+            5 => lz4(&forge::pcap(1, true, true, frames)),
+            6 => bzip2(&forge::pcap(1, true, true, frames)),
+            7 => xz(&forge::pcap(1, true, true, frames), 1 << 16),
+            8 => zip(&[zipped_file("a", 9, 0, b"text"), zipped_file("b", 8, 0, &forge::pcap(1, true, true, frames))]),
+            9 => zip(&[zipped_file("a", 0, 0, b"text"), zipped_file("b", 0, 0, &forge::pcap(1, true, true, frames))]),
+            10 | 11 => {
+                let (magic, version) = if which == 10 { (0xa1b2_cd34, (2, 4)) } else { (0xa1b2_c3d4, (2, 3)) };
+                let record_header = if which == 10 { 28 } else { 16 };
+                Old { magic, version, link: 1, record_header, swapped: which == 11, big_endian: false }.file(frames)
+            }
             _ => {
                 let packets = frames.iter().flat_map(|frame| ng.packet(0, frame.time, &frame.bytes, frame.wire_len));
                 [ng.section(), ng.interface(1, 0, Some(9)), packets.collect()].concat()

@@ -75,6 +75,7 @@ impl Read {
         let paths: Vec<PathBuf> = self.inputs.iter().chain(&self.file).cloned().collect();
         let found = scan::find(&paths);
         let inputs = found.files.clone();
+        let left_out = found.left_out;
         let files = self.outputs.open(&inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         let bytes_read = BytesRead::default();
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
@@ -105,6 +106,7 @@ impl Read {
             !scanned.errors.is_empty() || scanned.inputs.iter().any(|input| input.status != InputStatus::Complete);
         let seed = self.outputs.community_id_seed;
         let mut report = known.report(&scanned.table, scanned.inputs, &registry, self.show_secrets, seed);
+        report.left_out = left_out;
         if self.hash || self.outputs.wants_hashes() {
             for (input, path) in report.inputs.iter_mut().zip(&inputs) {
                 input.sha256 = crate::source::sha256(path);

@@ -70,9 +70,14 @@ fn through(tunnel: Tunnel) -> String {
         tunnel::Kind::Ipip => "(ip.proto == 4 || ip.proto == 41 || ipv6.nxt == 4 || ipv6.nxt == 41)".to_owned(),
         tunnel::Kind::Gre => "gre".to_owned(),
         tunnel::Kind::Erspan => network("erspan.spanid"),
-        tunnel::Kind::Vxlan => network("vxlan.vni"),
+        tunnel::Kind::Vxlan | tunnel::Kind::VxlanGpe => network("vxlan.vni"),
         tunnel::Kind::Geneve => network("geneve.vni"),
         tunnel::Kind::Gtpu => "gtp".to_owned(),
+        tunnel::Kind::Mpls => "mpls".to_owned(),
+        tunnel::Kind::Teredo => "teredo".to_owned(),
+        tunnel::Kind::L2tp => "l2tp".to_owned(),
+        tunnel::Kind::Tzsp => "tzsp".to_owned(),
+        tunnel::Kind::EtherIp => "etherip".to_owned(),
     }
 }
 

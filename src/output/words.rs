@@ -42,11 +42,55 @@ pub fn conclusion(report: &Report) -> String {
         parts.push(format!("{new} new since the baseline"));
     }
     if parts.is_empty() {
-        return "No service on an unassigned well-known port.".to_owned();
+        return nothing_found(report);
     }
     let mut text = parts.join(", ").replace(", of which", " of which");
     text.push('.');
     text
+}
+
+/// What is said where nothing was found: that there is no service only where ports were looked at, and of which ports.
+fn nothing_found(report: &Report) -> String {
+    let totals = &report.totals;
+    let opened = report.inputs.iter().filter(|input| input.status != Status::Unreadable).count();
+    if opened == 0 && !report.inputs.is_empty() {
+        return "Nothing was looked at: no input could be opened.".to_owned();
+    }
+    // What the kernel dropped had its ports looked at there.
+    let by_kernel = report.inputs.iter().any(|input| input.kernel_filter == Some(true));
+    if totals.observed + totals.outside == 0 && !by_kernel && !report.inputs.is_empty() {
+        return match totals.frames {
+            0 => "No port was looked at: there are no frames.".to_owned(),
+            1 => format!("No port was looked at: the only frame was skipped ({}).", skipped(report)),
+            frames => {
+                let frames = count_u64(frames, "frame");
+                format!("No port was looked at: all {frames} were skipped ({}).", skipped(report))
+            }
+        };
+    }
+    let on = report.scope.named.as_deref().unwrap_or("an unassigned well-known port");
+    let whole = report.inputs.iter().filter(|input| input.status == Status::Complete).count();
+    let inputs = report.inputs.len();
+    match inputs - whole {
+        0 => format!("No service on {on}."),
+        1 if inputs == 1 => format!("No service on {on} in what was read; the input was not read as a whole."),
+        cut => {
+            let were = if cut == 1 { "was" } else { "were" };
+            format!("No service on {on} in what was read; {cut} of {inputs} inputs {were} not read as a whole.")
+        }
+    }
+}
+
+/// The reasons why most frames were skipped; the account has all.
+fn skipped(report: &Report) -> String {
+    const SHOWN: usize = 3;
+    let mut reasons: Vec<(&String, &u64)> = report.totals.skipped.iter().collect();
+    reasons.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    let mut names: Vec<&str> = reasons.iter().take(SHOWN).map(|(reason, _)| reason.as_str()).collect();
+    if reasons.len() > SHOWN {
+        names.push("and other reasons");
+    }
+    names.join(", ")
 }
 
 /// Whether the policy allows what would have made it suspicious: it is counted then, and listed when asked for.
@@ -223,6 +267,10 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
                 count(policy.quieted, "reason")
             ),
         );
+    }
+    if report.left_out > 0 {
+        let files = count(report.left_out, "file");
+        say("", format!("{files} in the folders left out: by their content no captures"));
     }
     let scope = &report.scope;
     say(

@@ -82,6 +82,8 @@ pub struct Blocks {
     /// Bytes of the stream that were consumed.
     consumed: u64,
     ended: bool,
+    /// Why it ended, until somebody wants what was not read for it.
+    failed: Option<io::Error>,
 }
 
 enum Supply {
@@ -119,7 +121,7 @@ impl Blocks {
             ReadAhead::Spare(left) => Supply::Here { reader, used, left_to_others: Some(left) },
         };
         let block = Block::new();
-        Blocks { supply, start: block.end, block: Arc::new(block), consumed: 0, ended: false }
+        Blocks { supply, start: block.end, block: Arc::new(block), consumed: 0, ended: false, failed: None }
     }
 
     /// What is there of the stream from here on.
@@ -156,11 +158,19 @@ impl Blocks {
     /// # Errors
     /// What the reader says.
     pub fn want(&mut self, len: usize) -> io::Result<bool> {
+        if self.look_ahead(len) {
+            return Ok(true);
+        }
+        self.failed.take().map_or(Ok(false), Err)
+    }
+
+    /// The same, where what is there is of use without the rest: an error is kept for who wants what was not read.
+    pub fn look_ahead(&mut self, len: usize) -> bool {
         debug_assert!(len <= MAX_HELD);
         while self.block.end - self.start < len && !self.ended {
-            self.refill()?;
+            self.refill();
         }
-        Ok(self.block.end - self.start >= len)
+        self.block.end - self.start >= len
     }
 
     /// Moves on by any length, without holding the bytes. Gives what the stream was short of.
@@ -192,7 +202,7 @@ impl Blocks {
     }
 
     /// Takes the next block, with what is left of this one in front of it.
-    fn refill(&mut self) -> io::Result<()> {
+    fn refill(&mut self) {
         let tail = self.block.end - self.start;
         self.read_ahead_if_spare();
         let next = match &mut self.supply {
@@ -207,7 +217,8 @@ impl Blocks {
             Ok(block) if block.end > block.base => block,
             end => {
                 self.ended = true;
-                return end.map(drop);
+                self.failed = end.err();
+                return;
             }
         };
         let base = next.base;
@@ -218,7 +229,6 @@ impl Blocks {
             Supply::Here { used, .. } => used.0.push(old),
             Supply::Ahead { used, .. } => drop(used.try_send(old)), // none wanted: the other thread has ended
         }
-        Ok(())
     }
 }
 

@@ -40,18 +40,21 @@ impl Kind {
     }
 }
 
+/// How captures begin. The fifth and sixth are Kuznetsov's variant with longer record headers.
+pub(super) const MAGIC: [([u8; 4], Kind); 7] = [
+    ([0xa1, 0xb2, 0xc3, 0xd4], Kind::Pcap),
+    ([0xd4, 0xc3, 0xb2, 0xa1], Kind::Pcap),
+    ([0xa1, 0xb2, 0x3c, 0x4d], Kind::Pcap),
+    ([0x4d, 0x3c, 0xb2, 0xa1], Kind::Pcap),
+    ([0xa1, 0xb2, 0xcd, 0x34], Kind::Pcap),
+    ([0x34, 0xcd, 0xb2, 0xa1], Kind::Pcap),
+    ([0x0a, 0x0d, 0x0d, 0x0a], Kind::Pcapng),
+];
+
+#[inline]
 pub(super) fn recognise(magic: &[u8]) -> Option<Kind> {
-    match magic {
-        [0xa1, 0xb2, 0xc3, 0xd4, ..]
-        | [0xd4, 0xc3, 0xb2, 0xa1, ..]
-        | [0xa1, 0xb2, 0x3c, 0x4d, ..]
-        | [0x4d, 0x3c, 0xb2, 0xa1, ..]
-        // Kuznetsov's variant with longer record headers
-        | [0xa1, 0xb2, 0xcd, 0x34, ..]
-        | [0x34, 0xcd, 0xb2, 0xa1, ..] => Some(Kind::Pcap),
-        [0x0a, 0x0d, 0x0d, 0x0a, ..] => Some(Kind::Pcapng),
-        _ => None,
-    }
+    let start = magic.first_chunk::<4>()?;
+    MAGIC.iter().find(|(known, _)| known == start).map(|(_, kind)| *kind)
 }
 
 /// Why reading ended before the end.
@@ -210,6 +213,9 @@ impl CaptureFile {
         };
         match layout {
             Ok(layout) => Ok(CaptureFile { name, format, bytes_read, tape, layout }),
+            Err(Fault::Io(source)) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(Error::Truncated { name, problem: format!("{source}, in the header of the capture") })
+            }
             Err(Fault::Io(source)) => Err(Error::Read { name, source }),
             Err(Fault::Truncated(problem) | Fault::Corrupt(problem)) => Err(Error::BadHeader { name, problem }),
         }

@@ -2,12 +2,11 @@
 //! than too little: everything that is not plain IP with ports out of scope. Knows no interface.
 
 use crate::port::{CONTEXT_PORTS, Scope, Transport};
+use crate::tunnel;
 use std::fmt::Write as _;
 
-/// UDP ports of tunnels that are opened (VXLAN, Linux's VXLAN, Geneve, GTP-U).
-const TUNNEL_PORTS: [u16; 4] = [2152, 4789, 6081, 8472];
-/// IP protocols of tunnels that are opened: IP in IP, IPv6 in IP, GRE.
-const TUNNEL_PROTOCOLS: [u8; 3] = [4, 41, 47];
+/// The authentication header (RFC 4302): an IPv4 packet has its ports behind it. IPv6 is let through by what it is not.
+const AUTHENTICATION: u8 = 51;
 /// As few runs of ports are compared one after the other; more are halved first.
 const MAX_IN_A_ROW: usize = 2;
 
@@ -16,7 +15,8 @@ const MAX_IN_A_ROW: usize = 2;
 pub fn expression(scope: &Scope) -> String {
     let tcp = runs(scope, Transport::Tcp);
     let udp = runs(scope, Transport::Udp);
-    let protocols: Vec<String> = TUNNEL_PROTOCOLS.iter().map(|number| format!("ip[9] = {number}")).collect();
+    let protocols = tunnel::IP_PROTOCOLS.iter().chain([&AUTHENTICATION]);
+    let protocols: Vec<String> = protocols.map(|number| format!("ip[9] = {number}")).collect();
     let ports = |source: &str, destination: &str, runs: &[(u16, u16)]| {
         format!("({} or {})", tree(source, runs), tree(destination, runs))
     };
@@ -41,7 +41,8 @@ pub fn expression(scope: &Scope) -> String {
 /// The ports that matter in runs, ascending.
 fn runs(scope: &Scope, transport: Transport) -> Vec<(u16, u16)> {
     let context = CONTEXT_PORTS.iter().filter(|(over, _)| *over == transport).map(|(_, port)| *port);
-    let tunnels = TUNNEL_PORTS.into_iter().filter(|_| transport == Transport::Udp);
+    // Of either end: some tunnels answer from there, and what leaves by such a port is little.
+    let tunnels = tunnel::UDP_PORTS.into_iter().filter(|_| transport == Transport::Udp).map(|(port, _)| port);
     let mut ports: Vec<u16> = scope.targets(transport).iter().chain(context).chain(tunnels).collect();
     ports.sort_unstable();
     let mut runs: Vec<(u16, u16)> = Vec::new();

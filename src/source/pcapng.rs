@@ -18,8 +18,9 @@ const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
-/// Blocks that Wireshark numbers like packets: systemd journal entries, and sysdig's events.
-const NUMBERED: [u32; 7] = [9, 0x204, 0x208, 0x216, 0x217, 0x221, 0x223];
+/// Blocks that Wireshark numbers like packets: systemd journal entries, sysdig's events, and custom blocks, whether or not
+/// they may be copied.
+const NUMBERED: [u32; 9] = [9, 0x204, 0x208, 0x216, 0x217, 0x221, 0x223, 0x0bad, 0x4000_0bad];
 
 /// Type, length, and length again at the end.
 const MIN_BLOCK: usize = 12;
@@ -60,6 +61,8 @@ pub(super) struct Layout {
     interfaces: Vec<Interface>,
     /// Interfaces of sections that have ended.
     before: usize,
+    /// The first packet of an interface that was never described.
+    undescribed: Option<String>,
 }
 
 impl Layout {
@@ -85,9 +88,6 @@ impl Layout {
                 INTERFACE => self.interface(tape, len)?,
                 STATISTICS => self.statistics(tape, len)?,
                 kind => {
-                    if NUMBERED.contains(&kind) {
-                        sink(tape.account.unreadable(Skip::NotAPacket));
-                    }
                     let missing = tape.blocks.skip(len as u64)?;
                     if missing > 0 {
                         return Err(Fault::Truncated(format!(
@@ -95,10 +95,14 @@ impl Layout {
                             tape.next_number()
                         )));
                     }
+                    if NUMBERED.contains(&kind) {
+                        sink(tape.account.unreadable(Skip::NotAPacket));
+                    }
                 }
             }
         }
-        Ok(())
+        // Packets behind it could be read all the same; the file contradicts itself nevertheless.
+        self.undescribed.take().map_or(Ok(()), |problem| Err(Fault::Corrupt(problem)))
     }
 
     /// A word of the block at hand, in the section's byte order; it is there.
@@ -216,7 +220,15 @@ impl Layout {
             return Err(tape.corrupt(&format!("a packet of {} bytes in a block of {len}", data.len())));
         }
         match self.interfaces.get(id) {
-            None => sink(tape.account.unreadable(Skip::NoInterface)),
+            None => {
+                let problem = || tape.corrupt(&format!("a packet of interface {id}, which was never described"));
+                if self.undescribed.is_none()
+                    && let Fault::Corrupt(problem) = problem()
+                {
+                    self.undescribed = Some(problem);
+                }
+                sink(tape.account.unreadable(Skip::NoInterface));
+            }
             Some(interface) => {
                 let time = ticks.map_or(Timestamp::UNKNOWN, |ticks| interface.time(ticks));
                 let Tape { blocks, account } = tape;

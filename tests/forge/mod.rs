@@ -5,9 +5,11 @@ pub mod answers;
 pub mod escapes;
 pub mod incarnations;
 pub mod innocent;
+pub mod packed;
 pub mod shapes;
 pub mod signals;
 pub mod twins;
+pub mod wrapped;
 
 use std::net::Ipv4Addr;
 
