@@ -22,7 +22,7 @@ use crate::rule::{self, Context, disguise, rpc, rpc_abuse, rpc_credential, rpc_p
 use crate::signature::pattern;
 use crate::signature::protocol::Catalogue;
 use crate::signature::rpc::Found;
-use crate::signature::{self, Payload, read_again};
+use crate::signature::{self, Payload, read_again, secret};
 use crate::table::{FlowTable, Gathered, Tier};
 use crate::words::count;
 use describe::describe;
@@ -186,8 +186,21 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     }));
     filters::tell_tunnels_apart(&mut findings);
     filters::tell_reused_apart(&mut findings);
+    if !options.show_secrets {
+        findings.par_iter_mut().for_each(hide_secrets);
+    }
     findings.sort_by_key(Finding::order);
     (findings, Apart { context_flows, broadcast_flows, unread_flows: unread as u64 })
+}
+
+/// Masks what words of packets in a finding are secret.
+fn hide_secrets(finding: &mut Finding) {
+    let texts = finding.evidence.iter_mut().map(|reason| &mut reason.says).chain([&mut finding.what]);
+    for text in texts {
+        if let Some(masked) = secret::masked_text(text) {
+            *text = masked;
+        }
+    }
 }
 
 /// Whether a conversation with a portmapper belongs to an earlier window, and is here for what it taught.
@@ -334,8 +347,8 @@ fn opening(table: &FlowTable, flows: &[Conversation], finding: &Finding, show_se
             false => without_secrets(first, traffic, conversation.key.transport),
         };
         let shown = first.bytes.len().min(SHOWN).min(shown);
-        let opening =
-            Opening { from, frame: first.stamp.at, bytes: first.bytes[..shown].to_vec(), length: first.wire_len };
+        let bytes = if show_secrets { first.bytes.to_vec() } else { secret::masked(&first.bytes) };
+        let opening = Opening { from, frame: first.stamp.at, bytes: bytes[..shown].to_vec(), length: first.wire_len };
         openings.push((first.stamp, opening));
     }
     openings.sort_by_key(|(stamp, opening)| (*stamp, opening.from));

@@ -18,6 +18,7 @@ pub mod portmap;
 pub mod protocol;
 pub mod read_again;
 pub mod rpc;
+pub mod secret;
 pub mod shell;
 pub mod ssh;
 pub mod texture;

@@ -15,6 +15,7 @@ fn forged_fixtures_are_as_they_are_made() {
         .chain(forge::incarnations::all())
         .chain(forge::answers::all())
         .chain(forge::innocent::all())
+        .chain(forge::secrets::all())
         .chain(forge::signals::all())
         .chain(forge::twins::all())
     {

@@ -395,3 +395,29 @@ fn standard_input_has_no_hash() {
     let hash: String = Sha256::digest(fixture("nis-817.pcap")).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(named["inputs"][0]["sha256"], hash.as_str());
 }
+
+/// No output shows a password that was captured; asked for, the report does.
+#[test]
+fn no_output_shows_a_password_unless_it_is_asked_for() {
+    let world = World::new();
+    world.write("logins.pcap", &fixture("forged-logins.pcap"));
+    let secret = forge::secrets::SECRET;
+    let shows = |bytes: &[u8]| {
+        // As text, as numbers of a JSON list, and in the columns of a dump.
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let spaced: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let numbers: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
+        let plain = text.split_whitespace().collect::<Vec<_>>().join("");
+        text.contains(secret)
+            || text.contains(&spaced.join(" "))
+            || plain.contains(&numbers.join(","))
+            || plain.contains(&spaced.concat())
+    };
+    for format in ["table", "json", "ndjson", "html", "csv", "zeek", "zeek-json", "eve", "ecs", "stix"] {
+        let output = world.run(&["-v", "-f", format, "logins.pcap"]);
+        assert!(output.status.success(), "{format}");
+        assert!(!shows(&output.stdout), "{format} shows a password:\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+    let asked = world.run(&["-v", "-f", "json", "--show-secrets", "logins.pcap"]);
+    assert!(shows(&asked.stdout), "--show-secrets shows none");
+}

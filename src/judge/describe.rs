@@ -67,7 +67,9 @@ pub(super) fn describe(
     // What the server says itself comes before what it was asked in.
     let by_server: BTreeSet<&str> =
         seen.iter().filter(|seen| seen.from == Side::Server).map(|seen| seen.label.protocol).collect();
-    let only_asked = |seen: &Seen| !by_server.is_empty() && !by_server.contains(seen.label.protocol);
+    let only_asked = |seen: &Seen| {
+        seen.label.class == Class::Custom && !by_server.is_empty() && !by_server.contains(seen.label.protocol)
+    };
     seen.sort_by_key(|seen| {
         (other(seen), seen.label.class, only_asked(seen), std::cmp::Reverse(seen.label.weight), seen.first)
     });

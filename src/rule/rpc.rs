@@ -259,7 +259,8 @@ pub fn describe(sum: &Sum, flows: &[Conversation]) -> Option<String> {
     (weigh(sum, flows) >= Weight::MODERATE).then(|| {
         let tls = if sum.outcomes.contains_key(&Outcome::StartTls) { ", then TLS" } else { "" };
         if sum.procedures.is_empty() {
-            format!("ONC RPC, program unknown: no call was captured{tls}")
+            let why = if sum.calls > 0 { "the capture cuts it off" } else { "no call was captured" };
+            format!("ONC RPC, program unknown: {why}{tls}")
         } else if sum.procedures.keys().all(|named| sum.standing((named.program, named.version)) == Standing::Absent) {
             format!("ONC RPC, program unknown: none of those asked for is here{tls}: {}", programs(sum))
         } else {
@@ -271,6 +272,9 @@ pub fn describe(sum: &Sum, flows: &[Conversation]) -> Option<String> {
 /// `ypserv v2 (DOMAIN, MATCH ×3), program 536870913 (site range) v1 (procedure 4)`, the most called first.
 fn programs(sum: &Sum) -> String {
     let mut by_program = by_program(sum);
+    if by_program.is_empty() {
+        return "a program that the capture cuts off".to_owned();
+    }
     // What is not served names a service only where nothing else does.
     let best = by_program.keys().map(|asked| sum.standing(*asked)).min().unwrap_or(Standing::Served);
     let mut named: BTreeSet<u32> =

@@ -28,6 +28,11 @@ const MAX_PROCEDURE: u32 = 1024;
 const MAX_PROCEDURE_IN_FULL: u32 = 0xfffe;
 /// Stands for a procedure that the capture cut off.
 pub const PROCEDURE_CUT: u32 = u32::MAX;
+/// Stands for a program that the capture cut off: no program has this number.
+pub const PROGRAM_CUT: u32 = 0;
+/// Without credential, verifier and arguments; a denied one (RFC 5531, section 9).
+const SHORTEST_CALL: usize = 40;
+const SHORTEST_REPLY: usize = 20;
 /// Transaction id, type, RPC version, program, version, procedure and flavor of a call, in bytes.
 const BEFORE_CREDENTIAL: usize = 28;
 /// What an RPC message says about itself.
@@ -223,6 +228,38 @@ fn message(bytes: &[u8], wire_len: usize) -> Option<Found<'_>> {
         header: u16::try_from(bytes.len() - reader.rest().len()).unwrap_or(u16::MAX), // 840 at most
         at: 0,
         ended: bytes.len() >= wire_len,
+    })
+}
+
+/// The first words of a message of this length, where the capture ends before a program is named: they count only where both
+/// sides have them with one transaction id.
+fn beginning(bytes: &[u8], length: usize) -> Option<Found<'_>> {
+    let mut reader = Reader::new(bytes);
+    let (xid, kind) = (reader.word()?, reader.word()?);
+    let rest = reader.rest();
+    let begins = |words: &[u8]| rest.len() < 12 && rest.iter().zip(words).all(|(a, b)| a == b);
+    let body = match kind {
+        0 if length >= SHORTEST_CALL && begins(&[0, 0, 0, 2]) => {
+            Body::Call(Call { program: PROGRAM_CUT, version: 0, procedure: PROCEDURE_CUT, cut: true })
+        }
+        1 if length >= SHORTEST_REPLY && (begins(&[0; 4]) || begins(&[0, 0, 0, 1])) => Body::Reply(Outcome::Cut),
+        _ => return None,
+    };
+    Some(Found {
+        message: Message {
+            xid,
+            body,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            inside: true,
+            odd_version: false,
+            chained: false,
+        },
+        credential: Credential::None,
+        content: &[],
+        verifier: (0, 0),
+        header: u16::try_from(bytes.len()).unwrap_or(u16::MAX),
+        at: 0,
+        ended: false,
     })
 }
 

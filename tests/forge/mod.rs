@@ -6,6 +6,7 @@ pub mod escapes;
 pub mod incarnations;
 pub mod innocent;
 pub mod packed;
+pub mod secrets;
 pub mod shapes;
 pub mod signals;
 pub mod twins;

@@ -7,7 +7,7 @@ use crate::flow::{Named, RemoteCalls};
 use crate::frame::Stamp;
 use crate::merge::earliest;
 use crate::signature::nfs::{MINOR_VERSION_MISMATCH, NFS};
-use crate::signature::rpc::{Outcome, PROCEDURE_CUT};
+use crate::signature::rpc::{Outcome, PROCEDURE_CUT, PROGRAM_CUT};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where so many messages are expected in a sample and none is there, that is no chance: under one in four hundred.
@@ -154,6 +154,8 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
         }
         sum.replies += answered.reply_messages - repeated.min(answered.reply_messages);
     }
+    // A program that the capture cut off has no name.
+    sum.procedures.retain(|named, _| named.program != PROGRAM_CUT);
     // A call whose procedure the capture cut says nothing new where the same program's others are there.
     let named: BTreeSet<(u32, u32)> =
         sum.procedures.keys().filter(|named| !is_cut(named)).map(|named| (named.program, named.version)).collect();

@@ -1,7 +1,7 @@
 //! Record marking over TCP (RFC 5531, section 11): where messages begin in a segment, also where it does not begin with one.
 //! Knows marks; what a message is, its parent knows, and records in several fragments are put together before.
 
-use super::{Body, Call, Found, message};
+use super::{Body, Call, Found, beginning, message};
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
@@ -122,7 +122,14 @@ impl<'a> Records<'a> {
         let here = &rest[..rest.len().min(fragment)];
         // Where more fragments follow, the header may end in one of them.
         let sent = if last { fragment } else { fragment + MAX_HEADER };
-        let mut found = Found { at: start, ..message(here, sent)? };
+        let mut found = match message(here, sent) {
+            Some(found) => Found { at: start, ..found },
+            // The segment is this record, and the capture holds the first words of it.
+            None if last && at == 0 && self.missing > 0 && start + fragment == self.bytes.len() + self.missing => {
+                Found { at: start, ..beginning(here, fragment)? }
+            }
+            None => return None,
+        };
         found.message.length = u32::try_from(fragment).unwrap_or(u32::MAX);
         found.ended = last && here.len() == fragment;
         // The rest of its header is in the next segment: put together with that it counts.
