@@ -193,7 +193,9 @@ impl<'a> Conversation<'a> {
         // What reads as RPC once in another protocol is that protocol.
         let recognised = seen.iter().zip(known).any(|(seen, known)| seen.len() > known);
         if spoken == [false, false] && recognised {
-            traffic.iter_mut().for_each(|half| half.remote_calls = None);
+            for half in &mut traffic {
+                half.remote_calls = None;
+            }
         }
         for (half, texture) in traffic.iter_mut().zip(textures) {
             half.texture = texture;
@@ -340,9 +342,10 @@ impl<'a> Conversation<'a> {
         let (client, server) = (&self.from_client, &self.from_server);
         if server.payload_packets > 0 {
             Answer::Spoke
-        } else if server.syn_ack > 0 || (server.packets > server.rst && self.key.transport == Transport::Tcp) {
-            Answer::Connected
-        } else if self.is_tail() {
+        } else if server.syn_ack > 0
+            || (server.packets > server.rst && self.key.transport == Transport::Tcp)
+            || self.is_tail()
+        {
             Answer::Connected
         } else if server.rst + server.refusals > 0 {
             Answer::Refused

@@ -305,7 +305,7 @@ impl FlowTable {
                         half.opening.resize(Size::Large);
                     }
                     #[allow(clippy::cast_possible_truncation)] // three tiers, two senders, and no billions of flows
-                    let place = Place { tier: place as u8, sender: sender as u8, place: at as u32, sequence };
+                    let place = Place { tier: place as u8, sender: sender as u8, at: at as u32, sequence };
                     let waiting = &mut self.waiting;
                     half.observe(frame.stamp(), packet, &calls, whole, |counted| waiting.push(place, counted));
                 }

@@ -1,5 +1,7 @@
 //! Numbers in reports are counts, or they say that they are the least: bulk RPC whose records begin anywhere in segments.
 
+#![allow(clippy::cast_possible_truncation)] // lengths are small
+
 mod forge;
 
 use forge::shapes::{call, opaque, reply, words};
@@ -24,10 +26,8 @@ fn connection(sides: [&[u8]; 2]) -> Vec<Vec<u8>> {
         tcp_frame(SERVER, CLIENT, 499, SYN | ACK, &[]),
         tcp_frame(CLIENT, SERVER, 100, ACK, &[]),
     ];
-    let mut segments = [
-        sides[0].chunks(SEGMENT).scan(100u32, next).collect::<Vec<_>>().into_iter().peekable(),
-        sides[1].chunks(SEGMENT).scan(500u32, next).collect::<Vec<_>>().into_iter().peekable(),
-    ];
+    let mut segments =
+        [segments_of(sides[0], 100).into_iter().peekable(), segments_of(sides[1], 500).into_iter().peekable()];
     while segments.iter_mut().any(|side| side.peek().is_some()) {
         for (side, (from, to)) in [(CLIENT, SERVER), (SERVER, CLIENT)].into_iter().enumerate() {
             if let Some((sequence, bytes)) = segments[side].next() {
@@ -38,10 +38,10 @@ fn connection(sides: [&[u8]; 2]) -> Vec<Vec<u8>> {
     frames
 }
 
-fn next<'a>(at: &mut u32, bytes: &'a [u8]) -> Option<(u32, &'a [u8])> {
-    let sequence = *at;
-    *at += bytes.len() as u32;
-    Some((sequence, bytes))
+/// A stream in full segments, each with its sequence number.
+fn segments_of(stream: &[u8], first: u32) -> Vec<(u32, &[u8])> {
+    let places = (0..stream.len()).step_by(SEGMENT).map(|at| first + at as u32);
+    places.zip(stream.chunks(SEGMENT)).collect()
 }
 
 /// The only finding that these frames give.
@@ -95,7 +95,7 @@ fn writes_whose_heads_lie_inside_segments_are_all_counted() {
 #[test]
 fn reads_whose_replies_fill_many_segments_are_all_counted() {
     let arguments = [opaque(&[7; 32]), words(&[0, 0, 32768])].concat();
-    let result = [words(&[0; 24]), opaque(&[0xcd; 32768])].concat();
+    let result = [words(&[0; 24]), opaque(&vec![0xcd; 32768])].concat();
     let calls: Vec<u8> = (0..200).flat_map(|number| record(&call(xid(number), NFS_READ, &arguments))).collect();
     let replies: Vec<u8> = (0..200).flat_map(|number| record(&reply(xid(number), &result))).collect();
     let finding = finding(&connection([&calls, &replies]));

@@ -95,7 +95,9 @@ pub fn find_answers(conversations: &mut [Conversation]) {
     if answers.is_empty() {
         return;
     }
-    answers.values_mut().for_each(|list| list.sort_by_key(|(_, from)| *from));
+    for list in answers.values_mut() {
+        list.sort_by_key(|(_, from)| *from);
+    }
     let mut asked: Vec<(usize, Service)> = Vec::new();
     for flow in conversations.iter_mut() {
         if !is_udp(flow) || flow.from_server.packets > 0 || flow.from_client.payload_packets == 0 {

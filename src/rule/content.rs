@@ -131,8 +131,8 @@ fn is_update(flow: &Conversation) -> bool {
     let named = |seen: &Seen| {
         let host = seen.detail.rsplit_once(" to ").map_or("", |(_, host)| host);
         let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        let below = |known: &&str| host.strip_suffix(*known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        seen.label.id == "http.request" && UPDATE_HOSTS.iter().any(|known| below(&known))
+        let below = |known: &str| host.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        seen.label.id == "http.request" && UPDATE_HOSTS.iter().any(|known| below(known))
     };
     flow.seen.iter().any(named) && flow.seen.iter().any(|seen| seen.label.id == "http.response")
 }

@@ -41,13 +41,13 @@ const WORDS: &[&str] = &[
     // What is typed: clients of databases, shells and shares, with their options.
     r"\b(?:mysql|mysqldump|mysqladmin|mariadb|7z|7za|unrar|rar)\b[^\r\n|;]* -p(?<s>[^\s-]\S*)",
     r"\b(?:sshpass|rdesktop|useradd|usermod)\b[^\r\n|;]* -p ?(?<s>[^\s-]\S*)",
-    r#"\b(?:redis-cli|ldapsearch|ldapadd|ldapmodify|zip|plink|pscp|xfreerdp|mongo|mongosh|sqlcmd|snmpget|snmpwalk)\b[^\r\n|;]* (?:-a|-w|-P|-pw|/p:|-p|-c) ?(?<s>[^\s-]\S*)"#,
+    r"\b(?:redis-cli|ldapsearch|ldapadd|ldapmodify|zip|plink|pscp|xfreerdp|mongo|mongosh|sqlcmd|snmpget|snmpwalk)\b[^\r\n|;]* (?:-a|-w|-P|-pw|/p:|-p|-c) ?(?<s>[^\s-]\S*)",
     r"\bcurl\b[^\r\n|;]* (?:-u|--user|-U|--proxy-user) ?['\x22]?[^\s:]+:(?<s>\S+)",
     r"\bsmbclient\b[^\r\n|;]* -U ?[^\s%]+%(?<s>\S+)",
     r"\bnet user? [^\r\n]*?(?:/user:\S+|\S+) (?<s>[^\s/*]\S*)",
     r"--pass(?:word|wd)?[= ](?<s>[^\s-]\S*)",
-    r#"\becho +(?:-n +)?['\x22]?[a-z0-9_.-]+:(?<s>[^\s'\x22|]+)['\x22]? *\| *chpasswd"#,
-    r#"\becho +(?:-n +)?['\x22]?(?<s>[^\s'\x22|]+)['\x22]? *\| *(?:sudo -S|passwd --stdin|su\b)"#,
+    r"\becho +(?:-n +)?['\x22]?[a-z0-9_.-]+:(?<s>[^\s'\x22|]+)['\x22]? *\| *chpasswd",
+    r"\becho +(?:-n +)?['\x22]?(?<s>[^\s'\x22|]+)['\x22]? *\| *(?:sudo -S|passwd --stdin|su\b)",
     r"\b(?:passin|passout) pass:(?<s>\S+)",
     // Hashed passwords of Unix (crypt(5)): whoever has one has all the time there is.
     r"\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|argon2[id]{1,2}|scrypt|apr1)\$(?<s>[^:\s'\x22]+)",
@@ -73,9 +73,10 @@ static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     WORDS.iter().filter_map(|words| RegexBuilder::new(&expression(words)).unicode(false).build().ok()).collect()
 });
 
-/// Layouts in which a secret stands, each with where it is.
-const LAYOUTS: &[fn(&[u8]) -> Option<Range<usize>>] =
-    &[ldap_bind, postgres_password, mqtt_connect, mysql_login, socks_login, snmp];
+/// Where a secret is in bytes that begin with its layout.
+type Layout = fn(&[u8]) -> Option<Range<usize>>;
+
+const LAYOUTS: &[Layout] = &[ldap_bind, postgres_password, mqtt_connect, mysql_login, socks_login, snmp];
 
 /// Where secrets are in bytes that begin a message, or in text that quotes some.
 #[must_use]
@@ -159,7 +160,7 @@ fn snmp(bytes: &[u8]) -> Option<Range<usize>> {
     bytes.get(end).is_none_or(|tag| (0xa0..=0xa8).contains(tag)).then_some(at..end)
 }
 
-/// PostgreSQL's `PasswordMessage` (protocol 3, section 55.7).
+/// `PostgreSQL`'s `PasswordMessage` (protocol 3, section 55.7).
 fn postgres_password(bytes: &[u8]) -> Option<Range<usize>> {
     let (head, rest) = bytes.split_first_chunk::<5>()?;
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
@@ -186,7 +187,7 @@ fn mqtt_connect(bytes: &[u8]) -> Option<Range<usize>> {
     (at + 2 <= bytes.len()).then_some(at + 2..bytes.len())
 }
 
-/// MySQL's handshake response (protocol 4.1): what proves the password stands behind the user's name.
+/// `MySQL`'s handshake response (protocol 4.1): what proves the password stands behind the user's name.
 fn mysql_login(bytes: &[u8]) -> Option<Range<usize>> {
     let head = bytes.first_chunk::<36>()?;
     let length = u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize;

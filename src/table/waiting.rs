@@ -12,12 +12,12 @@ const MAX_WAITING: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Waiting(Vec<(Place, Counted)>);
 
-/// Where the direction of a message is found: tier, place in the tier, sender, and sequence number.
+/// Where the direction of a message is found: tier, place in it, sender, and sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub tier: u8,
     pub sender: u8,
-    pub place: u32,
+    pub at: u32,
     pub sequence: u32,
 }
 
@@ -39,8 +39,8 @@ impl Waiting {
     /// Counts all in their conversations, which must be at the places where they were.
     pub fn count<const TIERS: usize>(&mut self, tiers: &mut [Bounded<FlowKey, Directions>; TIERS]) {
         // Read where they lie: a copy made just before would be waited for behind all writes to memory before it.
-        for (Place { tier, sender, place, sequence }, counted) in &self.0 {
-            let directions = tiers[*tier as usize].at_mut(*place as usize);
+        for (Place { tier, sender, at, sequence }, counted) in &self.0 {
+            let directions = tiers[*tier as usize].at_mut(*at as usize);
             let direction = directions.and_then(|directions| directions[*sender as usize].get_mut(*sequence));
             if let Some(calls) = direction.and_then(|direction| direction.half.remote_calls.as_deref_mut()) {
                 calls.add(counted);
