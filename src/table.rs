@@ -148,7 +148,7 @@ impl Merge for Refusals {
     }
 }
 
-/// The small segments of both directions, as [`Flow::halves`] has them.
+/// The small segments of both directions, as [`crate::flow::Directions`] has them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Crumbs(pub [Opening; 2]);
 

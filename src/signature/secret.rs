@@ -1,7 +1,7 @@
 //! What is secret in bytes that a report quotes: passwords, keys and tokens, by the words or the layout around them. The one
 //! place that knows; it judges nothing.
 //!
-//! To add one: an entry of [`WORDS`] where words stand around it, a function like [`ldap_bind`] where it is a layout.
+//! To add one: an entry of `WORDS` where words stand around it, a function like `ldap_bind` where it is a layout.
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use std::ops::Range;
