@@ -127,6 +127,8 @@ pub struct Conversation<'a> {
     pub key: FlowKey,
     /// Which of the connections on its four-tuple it is, in the order of time.
     pub number: usize,
+    /// How many connections it is that could not be told apart.
+    pub joined: usize,
     /// The place of the server in `key.ends`.
     server: usize,
     pub basis: Basis,
@@ -206,6 +208,7 @@ impl<'a> Conversation<'a> {
         let mut conversation = Conversation {
             key,
             number,
+            joined: gathered.joined,
             server,
             basis,
             answer: Answer::None,
@@ -333,7 +336,9 @@ impl<'a> Conversation<'a> {
     fn is_tail(&self) -> bool {
         let (client, server) = (&self.from_client, &self.from_server);
         let begins = client.syn + client.odd_flags > 0;
-        let lone_reset = client.packets == 0 && server.rst > 0 && server.last_sequence != 0;
+        // One that answers an ACK does not acknowledge.
+        let asked = client.packets > 0 && !server.acknowledges;
+        let lone_reset = server.rst > 0 && server.last_sequence != 0 && !asked;
         let ended = server.packets == 0 && (client.rst > 0 || (client.fin > 0 && client.packets > client.fin));
         self.key.transport == Transport::Tcp && !begins && client.payload_packets == 0 && (lone_reset || ended)
     }

@@ -42,6 +42,8 @@ pub struct Apart {
     pub context_flows: u64,
     /// Questions to everybody on the net that were answered: those who answered are the services.
     pub broadcast_flows: u64,
+    /// Connections that are told together with others on their four-tuple.
+    pub joined: u64,
     /// Conversations with portmappers, binders and NetInfo of which more was said than is kept.
     pub unread_flows: u64,
 }
@@ -110,6 +112,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
     for conversation in &mut conversations {
         conversation.server_heard = heard.contains(&conversation.server().address);
     }
+    let joined = conversations.iter().map(|flow| flow.joined as u64).filter(|joined| *joined > 1).sum();
     let dumpers = rpc_abuse::dumpers(&conversations);
     let victims = rpc_abuse::victims(&conversations);
     let company = Company::of(&conversations, table.scope());
@@ -190,7 +193,7 @@ pub fn judge(table: &FlowTable, registry: &Registry, options: Options<'_>) -> (V
         findings.par_iter_mut().for_each(hide_secrets);
     }
     findings.sort_by_key(Finding::order);
-    (findings, Apart { context_flows, broadcast_flows, unread_flows: unread as u64 })
+    (findings, Apart { context_flows, broadcast_flows, joined, unread_flows: unread as u64 })
 }
 
 /// Masks what words of packets in a finding are secret.

@@ -180,6 +180,9 @@ pub struct TotalsNote {
     /// Questions to everybody on the net that were answered: told under those who answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broadcast_flows: Option<u64>,
+    /// Connections that are told together with others on their four-tuple: their sequence numbers lie too close to each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joined_connections: Option<u64>,
     /// Conversations with portmappers, `NetInfo`'s binder and `NetInfo` of which more was said than is kept to be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_flows: Option<u64>,
@@ -248,6 +251,7 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
             tunnelled: totals.tunnelled.iter().map(|(kind, count)| (kind.name(), *count)).collect(),
             cut: totals.cut,
             context_flows: apart.context_flows,
+            joined_connections: (apart.joined > 0).then_some(apart.joined),
             broadcast_flows: (apart.broadcast_flows > 0).then_some(apart.broadcast_flows),
             unread_flows: (apart.unread_flows > 0).then_some(apart.unread_flows),
             crumbled_flows: table.crumbs_beyond_bound(),

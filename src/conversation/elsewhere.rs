@@ -86,36 +86,43 @@ pub fn pair(conversations: &mut [Conversation]) {
 /// went to everybody, from the same port of a host. Whatever was said, the client's end is the same.
 pub fn find_answers(conversations: &mut [Conversation]) {
     let is_udp = |flow: &Conversation| flow.key.transport == Transport::Udp && flow.back_from.is_none();
-    let mut answers: HashMap<Endpoint, Vec<(usize, Endpoint)>> = HashMap::new();
-    for (place, flow) in conversations.iter().enumerate() {
-        if is_udp(flow) && flow.from_client.packets == 0 && flow.from_server.payload_packets > 0 {
-            answers.entry(flow.client()).or_default().push((place, flow.server()));
+    let is_answer =
+        |flow: &Conversation| is_udp(flow) && flow.from_client.packets == 0 && flow.from_server.payload_packets > 0;
+    let is_question =
+        |flow: &Conversation| is_udp(flow) && flow.from_server.packets == 0 && flow.from_client.payload_packets > 0;
+    // Each is looked up by what both have in common, so that many questions and many answers cost no more than their number.
+    let mut answers: HashMap<(Endpoint, Common), Endpoint> = HashMap::new();
+    for flow in conversations.iter().filter(|flow| is_answer(flow)) {
+        let (client, from) = (flow.client(), flow.server());
+        for common in [Common::Port(from.port), Common::Host(from.address)] {
+            answers.entry((client, common)).and_modify(|known| *known = from.min(*known)).or_insert(from);
         }
     }
     if answers.is_empty() {
         return;
     }
-    for list in answers.values_mut() {
-        list.sort_by_key(|(_, from)| *from);
-    }
-    let mut asked: Vec<(usize, Service)> = Vec::new();
-    for flow in conversations.iter_mut() {
-        if !is_udp(flow) || flow.from_server.packets > 0 || flow.from_client.payload_packets == 0 {
-            continue;
-        }
-        let server = flow.server();
-        let to_all = is_broadcast(flow);
-        let fits = |from: &Endpoint| if to_all { from.port == server.port } else { from.address == server.address };
-        let list = answers.get(&flow.client()).into_iter().flatten().filter(|(_, from)| fits(from));
-        for (place, from) in list {
+    let mut questions: HashMap<(Endpoint, Common), Service> = HashMap::new();
+    for flow in conversations.iter_mut().filter(|flow| is_question(flow)) {
+        let (client, server, service) = (flow.client(), flow.server(), flow.service());
+        let common = if is_broadcast(flow) { Common::Port(server.port) } else { Common::Host(server.address) };
+        if let Some(from) = answers.get(&(client, common)) {
             flow.is_answered_from(*from);
-            asked.push((*place, flow.service()));
+            questions.entry((client, common)).and_modify(|known| *known = service.min(*known)).or_insert(service);
         }
     }
-    for (place, service) in asked {
-        let known = &mut conversations[place].asked_of;
-        *known = Some(known.map_or(service, |known| known.min(service)));
+    for flow in conversations.iter_mut().filter(|flow| is_answer(flow)) {
+        let (client, from) = (flow.client(), flow.server());
+        let asked =
+            [Common::Port(from.port), Common::Host(from.address)].map(|common| questions.get(&(client, common)));
+        flow.asked_of = asked.into_iter().flatten().copied().chain(flow.asked_of).min();
     }
+}
+
+/// What a question and its answer have in common beside the client's end: the port, where it went to everybody, or the host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Common {
+    Port(u16),
+    Host(IpAddr),
 }
 
 /// Where conversations were answered from, in words.

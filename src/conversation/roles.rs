@@ -129,14 +129,16 @@ pub(super) fn tell(
         _ => None,
     };
     let both_spoke = heard.iter().all(Option::is_some);
+    let likely = decide([0, 1].map(|side| port_likelihood(key, side, scope)));
     if key.transport == Transport::Udp
         && both_spoke
         && let Some(server) = second
+        // A capture may begin with an answer.
+        && likely.is_none_or(|likely| likely == server)
     {
         return (server, Basis::EarliestPacket);
     }
-    let likely = [0, 1].map(|side| port_likelihood(key, side, scope));
-    if let Some(server) = decide(likely) {
+    if let Some(server) = likely {
         return (server, Basis::Port);
     }
     // Of two ports alike: one that was asked without payload and sent nothing but resets refused.

@@ -102,8 +102,8 @@ fn read_records(stream: &Stream, traffic: &mut Traffic) -> Spacing {
         let at = joined.as_ref().map_or(found.at, |joined| joined.original(found.at));
         let Some(stamp) = stream.seen(at) else { continue };
         let stray = match message.body {
-            Body::Call(_) => calls.strays.calls.get(message.xid).is_some(),
-            Body::Reply(_) => calls.strays.replies.get(message.xid).is_some(),
+            Body::Call(_) => calls.strays().calls.get(message.xid).is_some(),
+            Body::Reply(_) => calls.strays().replies.get(message.xid).is_some(),
         };
         if message.inside && stray {
             continue;
@@ -143,8 +143,7 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
     for (half, _) in traffic.iter_mut().zip(recordings).filter(|(_, recording)| *recording) {
         half.remote_calls = None;
     }
-    let has_strays =
-        |half: &Traffic| half.remote_calls.as_deref().is_some_and(|calls| calls.strays != Strays::default());
+    let has_strays = |half: &Traffic| half.remote_calls.as_deref().is_some_and(|calls| calls.strays.is_some());
     if !traffic.iter().any(has_strays) {
         return;
     }
@@ -154,24 +153,24 @@ pub(super) fn adopt(traffic: &mut [Traffic; 2], transport: Transport, apart: boo
     }
     let called = |half: &Traffic| -> BTreeSet<u32> {
         let seen = half.remote_calls.iter();
-        seen.flat_map(|seen| seen.calls.iter().chain(seen.strays.calls.iter())).map(|(xid, _)| xid).collect()
+        seen.flat_map(|seen| seen.calls.iter().chain(seen.strays().calls.iter())).map(|(xid, _)| xid).collect()
     };
     let replied = |half: &Traffic| -> BTreeSet<u32> {
         let seen = half.remote_calls.iter();
-        seen.flat_map(|seen| seen.replies.iter().chain(seen.strays.replies.iter())).map(|(xid, _)| xid).collect()
+        seen.flat_map(|seen| seen.replies.iter().chain(seen.strays().replies.iter())).map(|(xid, _)| xid).collect()
     };
     let called = [called(&traffic[0]), called(&traffic[1])];
     let replied = [replied(&traffic[0]), replied(&traffic[1])];
     let refused = |half: &Traffic| -> BTreeSet<u32> {
         let seen = half.remote_calls.iter();
-        let replies = seen.flat_map(|seen| seen.replies.iter().chain(seen.strays.replies.iter()));
+        let replies = seen.flat_map(|seen| seen.replies.iter().chain(seen.strays().replies.iter()));
         replies.filter(|(_, reply)| reply.outcome == Outcome::RpcMismatch).map(|(xid, _)| xid).collect()
     };
     let refused = [refused(&traffic[0]), refused(&traffic[1])];
     let silent = [0, 1].map(|side: usize| traffic[side].captured_payload() == 0);
     for side in [0, 1] {
         let Some(seen) = traffic[side].remote_calls.as_mut().map(Cow::to_mut) else { continue };
-        let strays = std::mem::take(&mut seen.strays);
+        let strays = seen.strays.take().map_or_else(Strays::default, |strays| *strays);
         let programs: BTreeSet<(u32, u32)> =
             seen.procedures.iter().map(|(named, _)| (named.program, named.version)).collect();
         let (mut calls, mut all_calls) = (BTreeMap::<Named, BorneOut>::new(), BorneOut::default());
@@ -306,8 +305,9 @@ impl BorneOut {
 /// Takes messages for what another protocol has inside.
 fn envelope(half: &mut Traffic) {
     let Some(seen) = half.remote_calls.take() else { return };
-    let calls = seen.strays.calls.iter().map(|(_, call)| (call.first, Some((call.named.program, call.named.version))));
-    let replies = seen.strays.replies.iter().map(|(_, reply)| (reply.first, None));
+    let calls =
+        seen.strays().calls.iter().map(|(_, call)| (call.first, Some((call.named.program, call.named.version))));
+    let replies = seen.strays().replies.iter().map(|(_, reply)| (reply.first, None));
     let messages = calls.clone().chain(replies.clone()).count() as u64;
     let first = calls.chain(replies).min_by_key(|(first, called)| (called.is_none(), *first));
     half.enveloped = first.map(|(first, called)| Enveloped { messages, called, first });
@@ -323,8 +323,8 @@ fn is_recording(half: &Traffic, other: &Traffic) -> bool {
     // Who sends the same call back is an echo.
     let answers = |xid: u32, call: &CallSeen| {
         other.remote_calls.as_deref().is_some_and(|other| {
-            let called = other.calls.get(xid).or_else(|| other.strays.calls.get(xid));
-            let replied = other.replies.get(xid).is_some() || other.strays.replies.get(xid).is_some();
+            let called = other.calls.get(xid).or_else(|| other.strays().calls.get(xid));
+            let replied = other.replies.get(xid).is_some() || other.strays().replies.get(xid).is_some();
             match called {
                 Some(theirs) => theirs.named != call.named,
                 None => replied || !other.calls.covers(xid),

@@ -27,6 +27,8 @@ pub struct Traffic<'a> {
     pub sent_nothing: bool,
     /// Bytes of the other side that it acknowledged, whether the capture has them or not.
     pub acknowledged: u32,
+    /// Whether it sent any packet with the ACK flag.
+    pub acknowledges: bool,
     /// ICMP messages from here that nobody listens.
     pub refusals: u64,
     /// The sequence number of its last packet.
@@ -83,6 +85,7 @@ impl Traffic<'_> {
             odd_flags: headers.odd_flags,
             sent_nothing: headers.sent_nothing(),
             acknowledged: headers.acknowledged_bytes(),
+            acknowledges: headers.acknowledges(),
             refusals: gathered.refusals[side],
             last_sequence: headers.last_sequence,
             closed: headers.closed,

@@ -25,8 +25,9 @@ pub struct Headers {
     pub last: Option<Stamp>,
     /// The sequence number of the last packet.
     pub last_sequence: u32,
-    /// The earliest SYN or SYN-ACK with its sequence number.
+    /// The earliest SYN or SYN-ACK with its sequence number, and the latest.
     pub start: Option<(Stamp, u32)>,
+    last_start: Option<(Stamp, u32)>,
     /// The earliest FIN or RST.
     pub closed: Option<Stamp>,
     /// What the earliest and the last packet with the ACK flag acknowledge.
@@ -72,6 +73,7 @@ impl Headers {
         }
         if syn {
             keep_earliest(&mut self.start, (stamp, tcp.sequence));
+            self.last_start = self.last_start.max(Some((stamp, tcp.sequence)));
         }
     }
 
@@ -99,6 +101,20 @@ impl Headers {
         self.start.is_some_and(|(_, start)| self.last_sequence.wrapping_sub(start) <= 2)
     }
 
+    /// The SYNs or SYN-ACKs that are known, the earliest first: stamp, sequence number, and whether it asks. Where others than
+    /// these two came between, they are not known.
+    #[must_use]
+    pub fn starts(&self) -> Vec<(Stamp, u32, bool)> {
+        let other = self.last_start.filter(|last| self.start.is_some_and(|start| start.1 != last.1));
+        self.start.into_iter().chain(other).map(|(stamp, sequence)| (stamp, sequence, self.syn > 0)).collect()
+    }
+
+    /// Whether it sent any packet with the ACK flag.
+    #[must_use]
+    pub fn acknowledges(&self) -> bool {
+        self.acknowledged[0].is_some()
+    }
+
     /// The sequence number of the handshake, where it was seen.
     #[must_use]
     pub fn start_sequence(&self) -> Option<u32> {
@@ -124,6 +140,7 @@ impl Merge for Headers {
             last,
             last_sequence,
             start,
+            last_start,
             closed,
             acknowledged,
         } = other;
@@ -140,6 +157,7 @@ impl Merge for Headers {
         self.first = earliest(self.first, first);
         (self.last, self.last_sequence) = (self.last, self.last_sequence).max((last, last_sequence));
         self.start = earliest(self.start, start);
+        self.last_start = self.last_start.max(last_start);
         self.closed = earliest(self.closed, closed);
         self.acknowledged[0] = earliest(self.acknowledged[0], acknowledged[0]);
         self.acknowledged[1] = self.acknowledged[1].max(acknowledged[1]);

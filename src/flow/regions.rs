@@ -3,57 +3,110 @@
 //! A four-tuple may be used again by another connection, whose initial sequence numbers lie elsewhere (RFC 9293, section
 //! 3.4.1; RFC 6528). Where a segment lies is told by the segment alone, so what is kept apart here merges in any order;
 //! which regions are one connection is told at the end, when every SYN is known.
+//!
+//! The space is a circle of cells of one size. A region is a run of cells with segments in them: a connection, however much
+//! it sends, is one region.
 
 use crate::merge::Merge;
 
-/// Regions kept apart of a direction. A direction of more has them joined in pairs until there are no more: a bulk transfer
-/// walks through many. Each may hold an opening, so there are few.
-pub const MAX_REGIONS: usize = 4;
-/// The first regions are 4 MiB: most connections stay in one, and one that follows a second later on a host whose initial
-/// sequence numbers follow a clock lies in another (Linux's clock runs through 4 MiB in 0.3 s).
+/// Cells with segments that are told apart in a direction. Where there are more, all cells are doubled until there are not. Each
+/// may be a region with an opening of its own, so there are few.
+pub const MAX_CELLS: u32 = 4;
+/// The first cells are 4 MiB: a connection that follows a second later on a host whose initial sequence numbers follow a clock
+/// lies in another (Linux's clock runs through 4 MiB in 0.3 s).
 const FIRST_SHIFT: u8 = 22;
-/// All sequence numbers are one region.
+/// All sequence numbers are one cell.
 const LAST_SHIFT: u8 = 32;
-/// No region: nothing was seen.
-const NONE: u32 = u32::MAX;
 
-/// A part of the space of sequence numbers: `2^shift` of them.
+/// A run of cells on the circle. None where nothing was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    first: u32,
+    cells: u32,
+}
+
+impl Run {
+    #[inline]
+    fn contains(self, cell: u32, last_cell: u32) -> bool {
+        cell.wrapping_sub(self.first) & last_cell < self.cells
+    }
+
+    /// Whether the runs share a cell, or one begins where the other ends.
+    fn touches(self, other: Run, last_cell: u32) -> bool {
+        let behind = |a: Run, b: Run| b.first.wrapping_sub(a.first) & last_cell <= a.cells;
+        behind(self, other) || behind(other, self)
+    }
+
+    /// Both as one; they touch.
+    fn with(self, other: Run, last_cell: u32) -> Run {
+        let from = |a: Run, b: Run| {
+            let offset = b.first.wrapping_sub(a.first) & last_cell;
+            (offset <= a.cells).then(|| Run { first: a.first, cells: a.cells.max(offset.saturating_add(b.cells)) })
+        };
+        let run = [from(self, other), from(other, self)].into_iter().flatten().min_by_key(|run| run.cells);
+        run.unwrap_or(self).on_the_circle(last_cell)
+    }
+
+    /// A run that goes all around begins at the first cell.
+    fn on_the_circle(self, last_cell: u32) -> Run {
+        if self.cells > last_cell { Run { first: 0, cells: last_cell.saturating_add(1) } } else { self }
+    }
+
+    /// The same in cells of twice the size.
+    fn doubled(self, last_cell: u32) -> Run {
+        let last = self.first.wrapping_add(self.cells - 1) & last_cell;
+        let (first, last, last_cell) = (self.first >> 1, last >> 1, last_cell >> 1);
+        // A run that ends in the cell in which it begins has gone around.
+        let around = self.cells > 2 && first == last;
+        let cells = if around { last_cell } else { last.wrapping_sub(first) & last_cell };
+        Run { first, cells: cells + 1 }.on_the_circle(last_cell)
+    }
+}
+
+/// Where segments of a direction lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
-    number: u32,
+    run: Run,
     shift: u8,
 }
 
 impl Region {
-    fn of(sequence: u32, shift: u8) -> u32 {
-        // At most a sequence number.
-        u32::try_from(u64::from(sequence) >> shift).unwrap_or_default()
-    }
-
-    /// How many sequence numbers lie between the regions of this size in which `start` and this one lie, forward and around.
+    /// How many sequence numbers lie between the cell in which `start` lies and this region, forward and around; 0 inside of it.
     #[must_use]
     pub fn distance_from(self, start: u32) -> u32 {
-        let first = |number: u32| u32::try_from((u64::from(number) << self.shift) & u64::from(u32::MAX)).unwrap_or(0);
-        first(self.number).wrapping_sub(first(Region::of(start, self.shift)))
+        let (cell, last_cell) = (cell_of(start, self.shift), last_cell(self.shift));
+        if self.run.contains(cell, last_cell) {
+            return 0;
+        }
+        (self.run.first.wrapping_sub(cell) & last_cell).checked_shl(self.shift.into()).unwrap_or_default()
     }
+}
+
+fn cell_of(sequence: u32, shift: u8) -> u32 {
+    sequence.checked_shr(shift.into()).unwrap_or_default()
+}
+
+/// The number of the last cell, which is a mask as well.
+const fn last_cell(shift: u8) -> u32 {
+    if shift >= LAST_SHIFT { 0 } else { u32::MAX >> shift }
 }
 
 /// The features of one direction, by region. UDP has one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Regions<F> {
     shift: u8,
-    /// The region of `here`, or [`NONE`].
-    number: u32,
+    /// Where `here` lies.
+    run: Run,
     /// Most directions have one region: it needs no memory of its own.
     here: F,
     /// Boxed, because few have any.
     #[allow(clippy::box_collection)] // one word instead of three in every direction
-    more: Option<Box<Vec<(u32, F)>>>,
+    more: Option<Box<Vec<(Run, F)>>>,
 }
 
 impl<F: Default> Default for Regions<F> {
     fn default() -> Self {
-        Regions { shift: FIRST_SHIFT, number: NONE, here: F::default(), more: None }
+        Regions { shift: FIRST_SHIFT, run: Run::default(), here: F::default(), more: None }
     }
 }
 
@@ -61,119 +114,150 @@ impl<F: Default + Merge> Regions<F> {
     /// The features of the region of a sequence number.
     #[inline]
     pub fn entry(&mut self, sequence: u32) -> &mut F {
-        let number = Region::of(sequence, self.shift);
-        if number == self.number { &mut self.here } else { self.other(sequence, number) }
+        if self.run.contains(cell_of(sequence, self.shift), last_cell(self.shift)) {
+            return &mut self.here;
+        }
+        self.other(sequence)
     }
 
     #[cold]
-    fn other(&mut self, sequence: u32, number: u32) -> &mut F {
-        if self.number == NONE {
-            self.number = number;
-            return &mut self.here;
-        }
-        let more = self.more.get_or_insert_default();
-        if !more.iter().any(|(other, _)| *other == number) {
-            more.push((number, F::default()));
+    fn other(&mut self, sequence: u32) -> &mut F {
+        let cell = cell_of(sequence, self.shift);
+        let last_cell = last_cell(self.shift);
+        let known = self.more.as_deref().into_iter().flatten().any(|(run, _)| run.contains(cell, last_cell));
+        if !known {
+            self.add(Run { first: cell, cells: 1 }, None);
             self.limit();
         }
-        // Where regions were joined, it lies in another.
-        let number = Region::of(sequence, self.shift);
-        let others = self.more.as_deref_mut().into_iter().flatten();
-        others.filter(|(other, _)| *other == number).map(|(_, features)| features).next().unwrap_or(&mut self.here)
+        let (cell, last_cell) = (cell_of(sequence, self.shift), self::last_cell(self.shift));
+        let mut others = self.more.as_deref_mut().into_iter().flatten();
+        match others.find(|(run, _)| run.contains(cell, last_cell)) {
+            Some((_, features)) => features,
+            None => &mut self.here,
+        }
     }
 
     /// The features of the region of a sequence number, where anything was seen in it.
     #[inline]
     pub fn get_mut(&mut self, sequence: u32) -> Option<&mut F> {
-        let number = Region::of(sequence, self.shift);
-        if number == self.number {
+        let (cell, last_cell) = (cell_of(sequence, self.shift), last_cell(self.shift));
+        if self.run.contains(cell, last_cell) {
             return Some(&mut self.here);
         }
-        self.more.as_deref_mut()?.iter_mut().find(|(other, _)| *other == number).map(|(_, features)| features)
+        let mut others = self.more.as_deref_mut()?.iter_mut();
+        others.find(|(run, _)| run.contains(cell, last_cell)).map(|(_, features)| features)
     }
 
-    /// Joins neighbours until there are no more regions than the limit. The last size depends on the regions alone, and not
-    /// on the order in which they came: what is too much for a part is too much for the whole.
+    /// Doubles the cells until there are no more than the limit. Their last size depends on the cells alone, and not on the order
+    /// in which they came: what is too much for a part is too much for the whole.
     fn limit(&mut self) {
-        while self.len() > MAX_REGIONS && self.shift < LAST_SHIFT {
+        while self.shift < LAST_SHIFT {
+            let more = self.more.as_deref().into_iter().flatten().map(|(run, _)| run.cells);
+            if more.sum::<u32>().saturating_add(self.run.cells) <= MAX_CELLS {
+                return;
+            }
             self.widen(self.shift + 1);
         }
     }
 
     fn widen(&mut self, shift: u8) {
-        if self.shift >= shift {
-            return;
-        }
-        let by = u32::from(shift - self.shift);
-        self.shift = shift;
-        if self.number == NONE {
-            return;
-        }
-        let wider = |number: u32| number.checked_shr(by).unwrap_or_default();
-        self.number = wider(self.number);
-        for (number, features) in self.more.take().map_or_else(Vec::new, |more| *more) {
-            self.add(wider(number), features);
+        while self.shift < shift {
+            let last_cell = last_cell(self.shift);
+            self.shift += 1;
+            if self.run.cells == 0 {
+                continue;
+            }
+            self.run = self.run.doubled(last_cell);
+            for (run, features) in self.more.take().map_or_else(Vec::new, |more| *more) {
+                self.add(run.doubled(last_cell), Some(features));
+            }
         }
     }
 
-    fn add(&mut self, number: u32, features: F) {
-        if number == self.number {
-            return self.here.merge(features);
+    /// Takes a region in; regions that touch become one.
+    fn add(&mut self, run: Run, features: Option<F>) {
+        let last_cell = last_cell(self.shift);
+        if self.run.cells == 0 {
+            (self.run, self.here) = (run, features.unwrap_or_default());
+            return;
         }
-        let more = self.more.get_or_insert_default();
-        match more.iter_mut().find(|(other, _)| *other == number) {
-            Some((_, mine)) => mine.merge(features),
-            None => more.push((number, features)),
+        let (mut run, mut features) = (run, features);
+        // What it touches may touch others with it.
+        loop {
+            if self.run.touches(run, last_cell) {
+                self.run = self.run.with(run, last_cell);
+                if let Some(features) = features.take() {
+                    self.here.merge(features);
+                }
+                let more = self.more.get_or_insert_default();
+                let Some(place) = more.iter().position(|(other, _)| self.run.touches(*other, last_cell)) else { break };
+                let (other, theirs) = more.swap_remove(place);
+                (run, features) = (other, Some(theirs));
+                continue;
+            }
+            let more = self.more.get_or_insert_default();
+            match more.iter().position(|(other, _)| run.touches(*other, last_cell)) {
+                Some(place) => {
+                    let (other, mut theirs) = more.swap_remove(place);
+                    if let Some(features) = features.take() {
+                        theirs.merge(features);
+                    }
+                    (run, features) = (run.with(other, last_cell), Some(theirs));
+                }
+                None => {
+                    more.push((run, features.unwrap_or_default()));
+                    break;
+                }
+            }
+        }
+        if self.more.as_deref().is_some_and(Vec::is_empty) {
+            self.more = None;
         }
     }
 
     /// Puts the regions in order; two that have seen the same are equal then.
     pub fn settle(&mut self) {
         let Some(more) = &mut self.more else { return };
-        more.sort_unstable_by_key(|(number, _)| *number);
-        // The least lies here.
-        if let Some((number, features)) = more.first_mut().filter(|(number, _)| *number < self.number) {
-            std::mem::swap(number, &mut self.number);
+        more.sort_unstable_by_key(|(run, _)| *run);
+        // The first lies here.
+        if let Some((run, features)) = more.first_mut().filter(|(run, _)| *run < self.run) {
+            std::mem::swap(run, &mut self.run);
             std::mem::swap(features, &mut self.here);
-            more.sort_unstable_by_key(|(number, _)| *number);
+            more.sort_unstable_by_key(|(run, _)| *run);
         }
     }
 }
 
 impl<F> Regions<F> {
-    fn len(&self) -> usize {
-        usize::from(self.number != NONE) + self.more.as_deref().map_or(0, Vec::len)
-    }
-
     /// The regions in which anything was seen, each with its features.
     pub fn iter(&self) -> impl Iterator<Item = (Region, &F)> {
-        let here = (self.number != NONE).then_some((self.number, &self.here));
-        let more = self.more.as_deref().into_iter().flatten().map(|(number, features)| (*number, features));
+        let here = (self.run.cells > 0).then_some((self.run, &self.here));
+        let more = self.more.as_deref().into_iter().flatten().map(|(run, features)| (*run, features));
         let shift = self.shift;
-        here.into_iter().chain(more).map(move |(number, features)| (Region { number, shift }, features))
+        here.into_iter().chain(more).map(move |(run, features)| (Region { run, shift }, features))
     }
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut F> {
-        let here = (self.number != NONE).then_some(&mut self.here);
+        let here = (self.run.cells > 0).then_some(&mut self.here);
         here.into_iter().chain(self.more.as_deref_mut().into_iter().flatten().map(|(_, features)| features))
     }
 }
 
 impl<F: Default + Merge> Merge for Regions<F> {
     fn merge(&mut self, mut other: Self) {
-        if other.number == NONE {
+        if other.run.cells == 0 {
             return;
         }
         let shift = self.shift.max(other.shift);
         self.widen(shift);
         other.widen(shift);
-        if self.number == NONE {
+        if self.run.cells == 0 {
             *self = other;
             return;
         }
-        self.add(other.number, other.here);
-        for (number, features) in other.more.map_or_else(Vec::new, |more| *more) {
-            self.add(number, features);
+        self.add(other.run, Some(other.here));
+        for (run, features) in other.more.map_or_else(Vec::new, |more| *more) {
+            self.add(run, Some(features));
         }
         self.limit();
     }
@@ -209,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn regions_of_pieces_are_the_regions_of_the_whole(
-            sequences in proptest::collection::vec(prop_oneof![any::<u32>(), 0u32..1 << 25], 0..30),
+            sequences in proptest::collection::vec(prop_oneof![any::<u32>(), 0u32..1 << 25, (u32::MAX - (1 << 24))..], 0..30),
             cut in 0usize..30,
             swap: bool,
         ) {
@@ -219,7 +303,8 @@ mod tests {
             merged.merge(regions(b));
             let (merged, whole) = (settled(merged), settled(regions(&sequences)));
             prop_assert_eq!(&merged, &whole);
-            prop_assert!(whole.len() <= MAX_REGIONS);
+            let cells: u32 = whole.iter().map(|(region, _)| region.run.cells).sum();
+            prop_assert!(cells <= MAX_CELLS);
             let counted: u64 = whole.iter().map(|(_, count)| count.0).sum();
             prop_assert_eq!(counted, sequences.len() as u64);
         }
@@ -233,6 +318,18 @@ mod tests {
         assert_eq!(regions.iter().count(), 2);
         assert_eq!(regions.get_mut(0x9000_0001).map(|count| count.0), Some(1));
         assert_eq!(regions.get_mut(0x5000_0000), None);
+    }
+
+    #[test]
+    fn a_bulk_transfer_is_one_region_also_over_the_wrap() {
+        let mut regions: Regions<Count> = Regions::default();
+        for step in 0u32..4000 {
+            regions.entry(0xf000_0000u32.wrapping_add(step << 20)).0 += 1;
+            assert_eq!(regions.iter().count(), 1, "after {step} MiB");
+        }
+        regions.settle();
+        let counted: u64 = regions.iter().map(|(_, count)| count.0).sum();
+        assert_eq!(counted, 4000);
     }
 
     #[test]

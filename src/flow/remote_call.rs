@@ -7,6 +7,7 @@ use crate::merge::{Few, Merge, Rank, Sample, earliest, spread, spread_bytes, spr
 use crate::signature::arguments::{self, Detail};
 use crate::signature::nfs;
 use crate::signature::rpc::{Body, Call, Credential, Found, Outcome};
+use std::sync::LazyLock;
 
 /// Transaction ids kept of a direction: those of least rank. While there are no more, pairing and the counting of
 /// retransmissions are exact; beyond that they are a fair sample.
@@ -39,7 +40,8 @@ pub struct RemoteCalls {
     /// Boxed, because few directions have any.
     pub to_read: Option<Box<ToRead>>,
     /// Messages found inside segments, of which only the other direction can say whether they are any.
-    pub strays: Strays,
+    /// Boxed, because few directions have any.
+    pub strays: Option<Box<Strays>>,
 }
 
 /// See [`crate::signature::rpc::Message::inside`].
@@ -219,20 +221,24 @@ impl RemoteCalls {
                 let (whole, length) = (!call.cut, message.length);
                 let seen =
                     CallSeen { first: stamp, named, times: 1, length, whole, mixed: false, odd_version, chained };
-                let credentials = if message.inside { &mut self.strays.credentials } else { &mut self.credentials };
+                let credentials = match message.inside {
+                    true => &mut self.strays.get_or_insert_default().credentials,
+                    false => &mut self.credentials,
+                };
                 if let Some(identity) = Identity::of(found.credential)
                     && let Some(count) = credentials.entry(identity)
                 {
                     count.add(stamp);
                 }
                 if message.inside {
-                    if let Some(count) = self.strays.procedures.entry(named) {
+                    let strays = self.strays.get_or_insert_default();
+                    if let Some(count) = strays.procedures.entry(named) {
                         count.add(stamp);
                     }
-                    self.strays.call_bytes += u64::from(length);
-                    self.strays.calls.push(message.xid, seen);
+                    strays.call_bytes += u64::from(length);
+                    strays.calls.push(message.xid, seen);
                     if let Some(detail) = detail {
-                        self.strays.asked.push(message.xid, Asked(Some(detail.into())));
+                        strays.asked.push(message.xid, Asked(Some(detail.into())));
                     }
                     return None;
                 }
@@ -247,11 +253,12 @@ impl RemoteCalls {
                 let (length, header, chained) = (message.length, found.header, message.chained);
                 let seen = ReplySeen { first: stamp, outcome, status, length, header, chained, times: 1 };
                 if message.inside {
-                    if let Some(count) = self.strays.outcomes.entry(outcome) {
+                    let strays = self.strays.get_or_insert_default();
+                    if let Some(count) = strays.outcomes.entry(outcome) {
                         count.add(stamp);
                     }
-                    self.strays.reply_bytes += u64::from(length);
-                    self.strays.replies.push(message.xid, seen);
+                    strays.reply_bytes += u64::from(length);
+                    strays.replies.push(message.xid, seen);
                     return None;
                 }
                 Some(Counted::Reply(message.xid, seen))
@@ -372,15 +379,39 @@ impl RemoteCalls {
         self.calls.settle();
         self.asked.settle();
         self.replies.settle();
-        self.strays.calls.settle();
-        self.strays.asked.settle();
-        self.strays.replies.settle();
+        if let Some(strays) = &mut self.strays {
+            strays.calls.settle();
+            strays.asked.settle();
+            strays.replies.settle();
+        }
+    }
+
+    /// Messages found inside segments; none where there are none.
+    #[must_use]
+    pub fn strays(&self) -> &Strays {
+        self.strays.as_deref().unwrap_or(&NO_STRAYS)
     }
 
     /// Whether there is any message beside those inside segments.
     #[must_use]
     pub fn is_certain(&self) -> bool {
         self.call_messages + self.reply_messages > 0
+    }
+}
+
+static NO_STRAYS: LazyLock<Strays> = LazyLock::new(Strays::default);
+
+impl Merge for Strays {
+    fn merge(&mut self, other: Self) {
+        let Strays { calls, asked, replies, call_bytes, reply_bytes, procedures, outcomes, credentials } = other;
+        self.calls.merge(calls);
+        self.asked.merge(asked);
+        self.replies.merge(replies);
+        self.call_bytes += call_bytes;
+        self.reply_bytes += reply_bytes;
+        self.procedures.merge(procedures);
+        self.outcomes.merge(outcomes);
+        self.credentials.merge(credentials);
     }
 }
 
@@ -456,14 +487,9 @@ impl Merge for RemoteCalls {
         if let Some(theirs) = to_read {
             self.to_read.get_or_insert_default().merge(*theirs);
         }
-        self.strays.calls.merge(strays.calls);
-        self.strays.asked.merge(strays.asked);
-        self.strays.replies.merge(strays.replies);
-        self.strays.call_bytes += strays.call_bytes;
-        self.strays.reply_bytes += strays.reply_bytes;
-        self.strays.procedures.merge(strays.procedures);
-        self.strays.outcomes.merge(strays.outcomes);
-        self.strays.credentials.merge(strays.credentials);
+        if let Some(theirs) = strays {
+            self.strays.get_or_insert_default().merge(*theirs);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ fn event(kind: &str, finding: &Finding, flow: &FlowNote, time: Option<Timestamp>
 
 fn flow_event(finding: &Finding, flow: &FlowNote, alerted: bool) -> Value {
     let mut event = event("flow", finding, flow, flow.last_seen);
-    event["app_proto"] = application(finding).into();
+    event["app_proto"] = application_of(finding, flow).into();
     event["flow"] = counts(flow);
     if let Some(last) = flow.last_seen {
         event["flow"]["end"] = written(last).into();
@@ -95,7 +95,7 @@ fn flow_event(finding: &Finding, flow: &FlowNote, alerted: bool) -> Value {
 
 fn alert_event(finding: &Finding, reason: &Evidence, flow: &FlowNote) -> Value {
     let mut event = event("alert", finding, flow, flow.first_seen);
-    event["app_proto"] = application(finding).into();
+    event["app_proto"] = application_of(finding, flow).into();
     event["alert"] = alert(finding, reason);
     event["flow"] = counts(flow);
     event
@@ -158,6 +158,19 @@ fn counts(flow: &FlowNote) -> Value {
 /// The protocol's name; `failed`, as Suricata has it, where nobody knows it.
 fn application(finding: &Finding) -> String {
     if finding.protocol.is_empty() { "failed".to_owned() } else { finding.protocol.to_owned() }
+}
+
+/// The same of one flow: a service may speak in several ways.
+fn application_of(finding: &Finding, flow: &FlowNote) -> String {
+    let is_program = |name: &String| finding.rpc.iter().any(|program| program.name == *name);
+    match flow.protocols.first() {
+        // Nothing tells what it speaks, unless all are alike.
+        None if finding.flows.iter().any(|flow| !flow.protocols.is_empty()) => "failed".to_owned(),
+        None => application(finding),
+        Some(_) if flow.protocols.iter().any(is_program) => "onc-rpc".to_owned(),
+        Some(_) if flow.protocols.iter().any(|name| name == finding.protocol) => finding.protocol.to_owned(),
+        Some(first) => first.clone(),
+    }
 }
 
 /// `2026-11-24T00:10:28.838530+0000`; the beginning of time where there is none.

@@ -202,6 +202,15 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
         let flows = count_u64(flows, "question");
         say("", format!("{flows} to everybody on the net, told under those who answered"));
     }
+    if let Some(connections) = totals.joined_connections {
+        let connections = count_u64(connections, "connection");
+        say(
+            "",
+            format!(
+                "at least {connections} told together with others on the same ports: their sequence numbers lie too close to each other"
+            ),
+        );
+    }
     if let Some(flows) = totals.unread_flows {
         let flows = count_u64(flows, "conversation");
         say(

@@ -3,7 +3,7 @@
 use super::About;
 use crate::class::{Class, Evidence, Weight};
 use crate::conversation::{Conversation, Seen, Side, Traffic, first_frames};
-use crate::signature::{self, shell};
+use crate::signature::{self, http, shell};
 use std::collections::BTreeMap;
 
 /// Letters of a detail in the one line that says what a service is.
@@ -52,6 +52,9 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 /// What a side said, in words.
 fn says(seen: &Seen) -> String {
     let from = side(seen.from);
+    if seen.label.id == http::INJECTION.id {
+        return format!("{from} sent a command in its request: {}", seen.detail);
+    }
     match (seen.label.id.split('.').next(), seen.detail.is_empty()) {
         (_, true) => format!("{from} speaks as {} does", seen.label.protocol),
         (Some("executable" | "credential"), _) => format!("{from} sent {}", seen.detail),
@@ -160,6 +163,10 @@ const CARRIERS: [&str; 6] = ["socks", "websocket", "http2", "console", "telnet",
 /// programs. Both sides must bear it out as far as both spoke: a greeting alone is put before anything. A program that
 /// comes over HTTP is one that is fetched, and counts in full.
 fn is_framed(flow: &Conversation, program: bool) -> bool {
+    // What one connection speaks says nothing of another with which it is told together.
+    if flow.joined > 1 {
+        return false;
+    }
     let remote = |traffic: &Traffic| traffic.remote_calls.is_some();
     let heard = [&flow.from_client, &flow.from_server].iter().all(|traffic| traffic.captured_payload() > 0);
     // Protocols that are known by their openings agree already; those that are looked for in every packet need not.
@@ -197,7 +204,12 @@ pub fn summary(flows: &[Conversation]) -> Option<String> {
         let short: String = seen.detail.chars().take(MAX_SHORT).collect();
         let more = if short.len() < seen.detail.len() { "…" } else { "" };
         let detail = if short.is_empty() { String::new() } else { format!(": {short}{more}") };
-        parts.push(format!("{}{detail}", seen.label.protocol));
+        let name = if seen.label.id == http::INJECTION.id {
+            "attacked by a command in a request"
+        } else {
+            seen.label.protocol
+        };
+        parts.push(format!("{name}{detail}"));
     }
     // What a shell prints comes from where it runs; what is typed into it comes from the other side.
     let (typed, printed): (Vec<&Seen>, Vec<&Seen>) =

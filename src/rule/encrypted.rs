@@ -61,7 +61,8 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         evidence.push(Evidence {
             by: ENTROPY.id,
             class: Class::Suspicious,
-            weight: Weight::HINT,
+            // It measures the same bytes as the start does.
+            weight: if evidence.is_empty() { Weight::HINT } else { Weight::NOTE },
             says: format!(
                 "{side} bytes have {:.2} bits of entropy each over {} bytes; random from {:.2} on, at least {MIN_ENTROPY_SAMPLE} bytes",
                 texture.entropy, texture.sample, texture.random_from

@@ -115,8 +115,12 @@ fn exchange(seen: &[&Seen]) -> String {
 }
 
 fn protocols(flows: &[Conversation]) -> BTreeSet<&'static str> {
-    let custom = flows.iter().flat_map(|flow| &flow.seen).filter(|seen| names_protocol(seen));
-    custom.map(|seen| seen.label.protocol).collect()
+    let custom = || flows.iter().flat_map(|flow| &flow.seen).filter(|seen| names_protocol(seen));
+    let by_server: BTreeSet<&str> =
+        custom().filter(|seen| seen.from == Side::Server).map(|seen| seen.label.protocol).collect();
+    // What a client tried is not what the service speaks.
+    let is_spoken = |name: &&str| by_server.is_empty() || by_server.contains(name);
+    custom().map(|seen| seen.label.protocol).filter(is_spoken).collect()
 }
 
 /// The first two different things seen, and how many more there were.

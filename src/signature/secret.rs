@@ -1,7 +1,10 @@
 //! What is secret in bytes that a report quotes: passwords, keys and tokens, by the words or the layout around them. The one
 //! place that knows; it judges nothing.
 //!
-//! To add one: an entry of `WORDS` where words stand around it, a function like `ldap_bind` where it is a layout.
+//! To add one: an entry of `WORDS` where words stand around it, of `typed.rs` where it is a program's option, a function like
+//! `ldap_bind` where it is a layout.
+
+mod typed;
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use std::ops::Range;
@@ -10,7 +13,7 @@ use std::sync::LazyLock;
 /// What stands for a byte of a secret.
 const MASK: u8 = b'*';
 
-/// Words around a secret, which is the group `s`. Without Unicode, in any case, several lines. `^` is the beginning of a line or of
+/// Words around a secret, which is the group `s` (or `t` or `u`, by its quotation marks). Without Unicode, in any case, several lines. `^` is the beginning of a line or of
 /// a quotation.
 const WORDS: &[&str] = &[
     // HTTP, SIP, RTSP and whatever else has their header fields (RFC 9110, section 11; RFC 6265).
@@ -18,39 +21,47 @@ const WORDS: &[&str] = &[
     r"\b(?:set-)?cookie: *(?<s>[^\r\n]+)",
     r"\bx-(?:api-key|auth-token|access-token|vault-token|csrf-token): *(?<s>[^\r\n]+)",
     // FTP and POP3 (RFC 959, RFC 1939), IRC, NNTP (RFC 4643), SMTP and ManageSieve (RFC 4954, RFC 5804), POP's APOP.
-    r"^(?:authinfo )?pass (?<s>[^\r\n]+)",
+    r"^(?:authinfo )?pass[ \t]+(?<s>[^\r\n]+)",
     r"^apop \S+ (?<s>\S+)",
     r#"^(?:auth|authenticate) "?(?:plain|login|cram-md5|xoauth2|oauthbearer)"? "?(?<s>[^\r\n"]+)"#,
-    // IMAP (RFC 9051, section 6.2).
-    r#"^[a-z0-9.]{1,20} login (?:"[^"]*"|\S+) (?<s>[^\r\n]+)"#,
-    r"^[a-z0-9.]{1,20} authenticate \S+ (?<s>[^\r\n]+)",
+    r"^oper \S+ (?<s>\S+)",
+    r"\bidentify (?<s>[^\r\n]+)",
+    // IMAP (RFC 9051, section 6.2), with its literals.
+    r#"^[!-~]{1,20} login (?:"[^"]*"|[^\s{]\S*) (?<s>[^\r\n]+(?:\r\n[^\r\n]+)?)"#,
+    r"^[!-~]{1,20} login (?<s>\{\d+\+?\}\r\n.*)",
+    r"^[!-~]{1,20} authenticate \S+ (?<s>[^\r\n]+)",
     // Redis, inline and as an array (RESP).
     r"^auth (?<s>[^\r\n]+)",
     r"^\$4\r\nauth\r\n(?<s>(?:\$\d+\r\n[^\r\n]*\r\n)+)",
     r"\bhello \d auth \S+ (?<s>\S+)",
     r"\b(?:requirepass|masterauth)(?: |\r\n\$\d+\r\n)(?<s>\S+)",
-    // XMPP's SASL (RFC 6120, section 6.4).
+    r"\bsetuser [^\r\n]*?>(?<s>\S+)",
+    r"^\$\d+\r\n>(?<s>[^\r\n]+)",
+    // Consoles of servers for games and voices.
+    r"^login \S+ (?<s>\S+)",
+    r#"\brcon "?(?<s>[^\s"]+)"#,
+    // XMPP's SASL (RFC 6120, section 6.4), WS-Security, and its like in JSON.
     r"<auth [^>]*>(?<s>[^<]+)",
-    // Databases, as statements.
-    r#"\b(?:identified by|password) +['"](?<s>[^'"]+)"#,
-    // Names and values: forms, queries, JSON, configuration, environments.
-    r#"(?:password|passwd|passphrase|passcode|pwd|secret|token|api_?key|access_?key|psk|sessionid)["']?(?:=|: ?)["']?(?<s>[^&\s"',;}<]+)"#,
-    r#"[?&](?:pass|pw|key|auth|sid)=(?<s>[^&\s"]+)"#,
+    r"<(?:[a-z0-9]+:)?(?:password|passwd|pwd|secret|token)\b[^>]*>(?<s>[^<]+)",
+    r#""payload" *: *"(?<s>[^"]+)"#,
+    // Databases, as statements; PowerShell.
+    r#"\bidentified by +(?:password +)?['"](?<s>[^'"]+)"#,
+    r#"\bpassword +['"](?<s>[^'"]+)"#,
+    r#"\bconvertto-securestring +(?:-string +)?['"]?(?<s>[^'"\s]+)"#,
+    // Names and values: forms, queries, JSON, configuration, environments; a quoted value goes to its quotation mark.
+    r#"(?:password|passwd|passphrase|passcode|pwd|secret|token|api_?key|access_?key|psk|sessionid)["']? *(?:=>|=|:) *(?:password\( *)?(?:"(?<s>[^"\r\n]+)|'(?<t>[^'\r\n]+)|(?<u>[^&\s"',;}<)]+))"#,
+    r#"["'{,&? \r\n]pass["']? *(?:=>|=|:) *(?:"(?<s>[^"\r\n]+)|'(?<t>[^'\r\n]+)|(?<u>[^&\s"',;}<)]+))"#,
+    r#"[?&][a-z0-9_.-]*pas(?:s|swd|sword)?=(?<s>[^&\s"]+)"#,
+    r#"[?&](?:pw|key|auth|sid)=(?<s>[^&\s"]+)"#,
+    r"--?(?:pass(?:word|wd|phrase)?|token|secret|api-?key)[= ]+(?<s>[^\s-]\S*)",
     // User and password before a host (RFC 3986, section 3.2.1).
-    r"://[^/\s:@]*:(?<s>[^@\s/]+)@",
-    // What is typed: clients of databases, shells and shares, with their options.
-    r"\b(?:mysql|mysqldump|mysqladmin|mariadb|7z|7za|unrar|rar)\b[^\r\n|;]* -p(?<s>[^\s-]\S*)",
-    r"\b(?:sshpass|rdesktop|useradd|usermod)\b[^\r\n|;]* -p ?(?<s>[^\s-]\S*)",
-    r"\b(?:redis-cli|ldapsearch|ldapadd|ldapmodify|zip|plink|pscp|xfreerdp|mongo|mongosh|sqlcmd|snmpget|snmpwalk)\b[^\r\n|;]* (?:-a|-w|-P|-pw|/p:|-p|-c) ?(?<s>[^\s-]\S*)",
-    r"\bcurl\b[^\r\n|;]* (?:-u|--user|-U|--proxy-user) ?['\x22]?[^\s:]+:(?<s>\S+)",
-    r"\bsmbclient\b[^\r\n|;]* -U ?[^\s%]+%(?<s>\S+)",
-    r"\bnet user? [^\r\n]*?(?:/user:\S+|\S+) (?<s>[^\s/*]\S*)",
-    r"--pass(?:word|wd)?[= ](?<s>[^\s-]\S*)",
-    r"\becho +(?:-n +)?['\x22]?[a-z0-9_.-]+:(?<s>[^\s'\x22|]+)['\x22]? *\| *chpasswd",
-    r"\becho +(?:-n +)?['\x22]?(?<s>[^\s'\x22|]+)['\x22]? *\| *(?:sudo -S|passwd --stdin|su\b)",
-    r"\b(?:passin|passout) pass:(?<s>\S+)",
+    r"://[^/\s:@]*:(?<s>[^\s/]+)@",
+    // Typed, and handed on.
+    r#"\becho +(?:-[ne]+ +)*['"]?[a-z0-9_.-]+:(?<s>[^\s'"|]+)['"]? *\| *chpasswd"#,
+    r#"\bchpasswd *<<< *['"]?[a-z0-9_.-]+:(?<s>[^\s'"]+)"#,
+    r#"\becho +(?:-[ne]+ +)*['"]?(?<s>[^\s'"|]+)['"]? *\| *(?:sudo -S|passwd\b|su\b)"#,
     // Hashed passwords of Unix (crypt(5)): whoever has one has all the time there is.
-    r"\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|argon2[id]{1,2}|scrypt|apr1)\$(?<s>[^:\s'\x22]+)",
+    r#"\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1|argon2[id]{1,2}|scrypt|apr1)\$(?<s>[^:\s'"]+)"#,
     // rexec (4.2BSD): a port, a user, a password, a command, each with a zero byte behind it.
     r"\A\d{0,5}\x00[!-~]{1,32}\x00(?<s>[!-~]{1,64})\x00[ -~]+\x00",
     // SASL PLAIN inside binary protocols such as AMQP (RFC 4616): a user and a password behind zero bytes.
@@ -82,9 +93,11 @@ const LAYOUTS: &[Layout] = &[ldap_bind, postgres_password, mqtt_connect, mysql_l
 #[must_use]
 pub fn find(bytes: &[u8]) -> Vec<Range<usize>> {
     let by_words = SET.matches(bytes).into_iter().filter_map(|place| EACH.get(place)).flat_map(|regex| {
-        regex.captures_iter(bytes).filter_map(|captures| captures.name("s").map(|found| found.range()))
+        regex.captures_iter(bytes).filter_map(|captures| {
+            ["s", "t", "u"].iter().find_map(|name| captures.name(name)).map(|found| found.range())
+        })
     });
-    by_words.chain(LAYOUTS.iter().filter_map(|layout| layout(bytes))).collect()
+    by_words.chain(LAYOUTS.iter().filter_map(|layout| layout(bytes))).chain(typed::find(bytes)).collect()
 }
 
 /// The bytes with every secret masked, each of its bytes by one asterisk.
@@ -221,7 +234,7 @@ mod tests {
 
     #[test]
     fn no_secret_is_left() {
-        let said: [&[u8]; 44] = [
+        let said: &[&[u8]] = &[
             b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic hunter2\r\n\r\n",
             b"GET / HTTP/1.1\r\nauthorization: Digest username=\"a\", response=\"hunter2\"\r\n\r\n",
             b"REGISTER sip:a SIP/2.0\r\nProxy-Authorization: Digest response=\"hunter2\"\r\n\r\n",
@@ -231,6 +244,41 @@ mod tests {
             b"POST /a HTTP/1.1\r\n\r\n{\"user\":\"a\",\"password\":\"hunter2\"}",
             b"USER a\r\nPASS hunter2\r\n",
             b"AUTHINFO PASS hunter2\r\n",
+            b"sshpass -p hunter2 ssh -p 2222 root@h\n",
+            b"mysql -uroot -phunter2 -P3306 shop\n",
+            b"redis-cli -a hunter2 -h h -p 6379\n",
+            b"ldapsearch -w hunter2 -h h -p 389\n",
+            b"curl -u a:hunter2 http://h/ --proxy-user q:r\n",
+            b"curl --user 'a:b hunter2' http://h/\n",
+            b"net use Z: \\\\h\\c$ /user:bob hunter2\r\n",
+            b"net use Z: \\\\h\\c$ hunter2 /user:bob\r\n",
+            b"net user bob hunter2 /add\r\n",
+            b"GET /cgi?loginuse=admin&loginpas=hunter2 HTTP/1.0\r\n",
+            b"GET /cgi?userpass=hunter2 HTTP/1.0\r\n",
+            b"wget http://bob:p@hunter2@host/\n",
+            b"{\"password\": \"ab hunter2\"}",
+            b"PASSWORD='ab hunter2'\n",
+            b"CONNECT {\"verbose\":false,\"user\":\"a\",\"pass\":\"hunter2\"}\r\n",
+            b"{\"password\" : \"hunter2\"}",
+            b"password = hunter2\n",
+            b"SET PASSWORD = PASSWORD('hunter2')",
+            b"a-1 LOGIN {3+}\r\nbob {7+}\r\nhunter2\r\n",
+            b"OPER admin hunter2\r\n",
+            b"PRIVMSG NickServ :IDENTIFY hunter2\r\n",
+            b"ACL SETUSER bob on >hunter2 ~* +@all\r\n",
+            b"login serveradmin hunter2\n",
+            b"\xff\xff\xff\xffrcon hunter2 status",
+            b"<wsse:Password Type=\"#PasswordText\">hunter2</wsse:Password>",
+            b"PASS\thunter2\r\n",
+            b"cmdkey /add:h /user:bob /pass:hunter2\r\n",
+            b"psexec \\\\h -u bob -p hunter2 cmd\r\n",
+            b"hydra -l bob -p hunter2 ssh://h\n",
+            b"lftp -u bob,hunter2 ftp://h\n",
+            b"mount -t cifs //h/c /mnt -o user=bob,pass=hunter2,vers=1.0\n",
+            b"vault login --token hunter2\n",
+            b"echo -e \"hunter2\" | passwd --stdin bob\n",
+            b"chpasswd <<< 'bob:hunter2'\n",
+            b"ConvertTo-SecureString 'hunter2' -AsPlainText -Force\r\n",
             b"AUTH PLAIN hunter2\r\n",
             b"AUTH LOGIN hunter2\r\n",
             b"a1 LOGIN alice hunter2\r\n",
@@ -276,12 +324,15 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_is_shown() {
-        let said: [&[u8]; 12] = [
+        let said: &[&[u8]] = &[
             b"GET /pass/word HTTP/1.1\r\nHost: password.example.test\r\nAccept: */*\r\n\r\n",
             b"PASSWORD\r\n",
             b"220 please log in with your password\r\n",
             b"mkdir -p /tmp/a/b\n",
             b"cp -p a b; ls -la\n",
+            b"net user guest /active:yes && net localgroup administrators guest /add\r\n",
+            b"net use\r\n",
+            b"mysql -u root -p shop\n",
             b"ssh -p 2222 root@10.0.0.1\n",
             b"a password was asked for, and none was given",
             b"uid=0(root) gid=0(root) groups=0(root)\n",
@@ -291,7 +342,7 @@ mod tests {
             b"*2\r\n$4\r\nECHO\r\n$4\r\nAUTH\r\n",
         ];
         for bytes in said {
-            assert_eq!(masked(bytes), bytes, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(masked(bytes), *bytes, "{}", String::from_utf8_lossy(bytes));
         }
     }
 

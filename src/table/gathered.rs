@@ -16,6 +16,8 @@ pub struct Gathered<'a> {
     pub key: FlowKey,
     /// Which of the connections on its four-tuple it is, in the order of time.
     pub number: usize,
+    /// How many connections it is that could not be told apart: their sequence numbers lie too close to each other.
+    pub joined: usize,
     /// The side that serves, where an earlier window shows that and the connection goes on from it.
     pub server: Option<usize>,
     /// Later fragments included.
@@ -119,10 +121,10 @@ impl FlowTable {
         }
         let parts: SmallVec<[Part<'_>; 8]> = seen.iter().map(|(part, _)| *part).collect();
         let told = connections::tell(&parts);
-        let count = told.iter().max().map_or(0, |last| last + 1);
+        let count = told.joined.len().min(told.numbers.iter().max().map_or(0, |last| last + 1));
         let mut gathered: SmallVec<[Gathered<'_>; 1]> = SmallVec::new();
         for number in 0..count {
-            let own = || seen.iter().zip(&told).filter(move |(_, told)| **told == number).map(|(seen, _)| seen);
+            let own = || seen.iter().zip(&told.numbers).filter(move |(_, told)| **told == number).map(|(seen, _)| seen);
             let mut headers = BothHeaders::default();
             own().for_each(|(part, _)| headers[part.side].merge(*part.headers));
             let halves = [0, 1].map(|side| {
@@ -131,7 +133,9 @@ impl FlowTable {
             });
             let (fragments, refusals) = Default::default();
             let server = self.earlier.get(key).copied().filter(|_| number == 0);
-            gathered.push(Gathered { key: *key, number, server, headers, halves, fragments, refusals, crumbs: None });
+            let joined = told.joined[number];
+            let key = *key;
+            gathered.push(Gathered { key, number, joined, server, headers, halves, fragments, refusals, crumbs: None });
         }
         let starts: SmallVec<[Option<Stamp>; 1]> = gathered.iter().map(Gathered::first).collect();
         for (sender, identification, later) in fragments {

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const UNLIKELY: u64 = 6;
 /// RFC 5531, section 11.
 const RECORD_MARK: u64 = 4;
-/// The rest of one record at either end of a stream, mostly.
-const LARGEST_UNACCOUNTED: u64 = 16 * 1024;
+/// The rest of a record at either end of a stream is no message that was missed; nor is a short one.
+const SMALLEST_RECORD: u64 = 64;
 
 /// What the RPC messages of some conversations add up to.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +92,8 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
         if flow.from_server.payload_packets == 0 {
             sum.unseen_answers += u64::from(flow.from_client.acknowledged);
         }
+        // Each connection counts its ids for itself.
+        let joined = flow.joined > 1;
         let (mut calls, mut replies) = (BTreeMap::<Named, Kept>::new(), BTreeMap::<Outcome, Kept>::new());
         // One call mostly asks for the same program as the one before.
         let mut recent = ((0, 0), Answered::default());
@@ -100,20 +102,20 @@ pub fn sum<'a>(flows: impl IntoIterator<Item = &'a Conversation<'a>>) -> Sum {
                 sum.whole += u64::from(call.whole);
                 sum.kept_calls += 1;
                 // One id for different calls is no retransmission.
-                calls.entry(call.named).or_default().add(call.times, call.mixed);
+                calls.entry(call.named).or_default().add(call.times, call.mixed || joined);
                 sum.call_frames.push(call.first);
             }
             if let Some(reply) = reply {
                 sum.reply_ids += 1;
                 sum.large_reply_ids += u64::from(xid >= COUNTER_END);
                 // Different calls with one id have an answer each.
-                let mixed = call.is_some_and(|call| call.mixed);
+                let mixed = joined || call.is_some_and(|call| call.mixed);
                 replies.entry(reply.outcome).or_default().add(reply.times, mixed);
                 sum.reply_frames.push(reply.first);
             }
             match (call, reply) {
                 (Some(call), Some(reply)) => {
-                    sum.paired += if call.mixed { u64::from(call.times.min(reply.times)) } else { 1 };
+                    sum.paired += if call.mixed || joined { u64::from(call.times.min(reply.times)) } else { 1 };
                     let asked = (call.named.program, call.named.version);
                     if recent.0 != asked {
                         sum.add_answered(recent);
@@ -193,8 +195,10 @@ impl Kept {
 /// Whether the records of a direction, found again inside its segments, are fewer than its bytes are: the last may be
 /// incomplete, and those before the capture begins as well.
 fn is_part(traffic: &Traffic<'_>, bytes: u64, messages: u64) -> bool {
-    let accounted = bytes + RECORD_MARK * messages + LARGEST_UNACCOUNTED.max(traffic.payload_bytes / 200);
-    traffic.resynchronised > 0 && accounted < traffic.payload_bytes
+    let usual = bytes.checked_div(messages).unwrap_or_default();
+    let accounted = bytes + RECORD_MARK * messages + usual + SMALLEST_RECORD;
+    let hard_to_read = traffic.resynchronised > 0 || traffic.missing_bytes > 0;
+    messages > 0 && hard_to_read && accounted < traffic.payload_bytes
 }
 
 fn is_cut(named: &Named) -> bool {

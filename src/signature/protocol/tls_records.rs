@@ -6,6 +6,8 @@ use crate::port::Transport;
 
 /// The longest record: 2^14 bytes, and what protection adds (RFC 5246, section 6.2.3).
 const MAX_RECORD: usize = (1 << 14) + 2048;
+/// A record of all the bytes that fit, before protection adds to them.
+const FULL: usize = 5 + (1 << 14);
 /// The shortest protected record: an alert with its tag.
 const MIN_RECORD: usize = 17;
 
@@ -24,8 +26,9 @@ fn leads(message: &[u8]) -> bool {
         at += length;
         records += 1;
     }
-    // The last may end in a later segment, or where the capture cut it.
-    message.first() == Some(&23) && (at == message.len() || (records > 1 && at > message.len()))
+    // The last may end in a later segment, or where the capture cut it; of a full one the header alone is enough.
+    let is_full = record(message).is_some_and(|length| (FULL..FULL + 256).contains(&length));
+    message.first() == Some(&23) && (at == message.len() || ((records > 1 || is_full) && at > message.len()))
 }
 
 fn seen(said: &Said<'_>) -> Option<String> {
@@ -45,10 +48,13 @@ pub const PROTOCOL: Coded = Coded {
     symmetric: true,
     one_side: true,
     alone: Alone::Either,
-    hits: &[Example { client: &[b"\x17\x03\x03\0\x18abcdefghijklmnopqrstuvwx"], server: &[] }],
+    hits: &[
+        Example { client: &[b"\x17\x03\x03\0\x18abcdefghijklmnopqrstuvwx"], server: &[] },
+        Example { client: &[], server: &[b"\x17\x03\x03\x40\x18abcdefghijklmnopqrstuvwx"] },
+    ],
     misses: &[
         Example { client: &[b"\x17\x03\x03\0\x18abcdefghijklmnopqrstuvwxyz"], server: &[] },
-        Example { client: &[b"\x17\x03\x03\x40\0abcd"], server: &[] },
+        Example { client: &[b"\x17\x03\x03\x30\0abcd"], server: &[] },
     ],
 };
 
