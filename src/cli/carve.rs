@@ -1,6 +1,7 @@
 //! `gapwatch carve`: the frames behind findings, copied as they were, with a comment each.
 
-use super::outputs::{FailOn, is_same};
+use super::files::{Kept, Waiting};
+use super::outputs::FailOn;
 use super::ports::PortArgs;
 use super::site::Knowledge;
 use super::{Common, Status};
@@ -16,7 +17,7 @@ use crate::table::MAX_FLOWS;
 use crate::words::{count, count_u64};
 use anyhow::{Context as _, bail};
 use clap::Args;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -79,9 +80,7 @@ impl Carve {
             Some(path) => self.saved(path)?,
             None => self.judged()?,
         };
-        if let Some(input) = files.iter().chain(&self.from).find(|file| is_same(file, &self.write)) {
-            bail!("{}: is read for this; the frames would be written over it", input.display());
-        }
+        let mut output = self.output(&files)?;
         let chosen = self.choose(&saved)?;
         let places: Vec<Option<u32>> = saved.inputs.iter().map(|input| place(input, &files)).collect();
         let missing = saved.inputs.iter().zip(&places).filter(|(_, place)| place.is_none());
@@ -90,12 +89,13 @@ impl Carve {
         }
         let wanted = Wanted::new(chosen, &self.flow, |input| places.get(input as usize).copied().flatten());
         let open = || -> io::Result<Box<dyn Write>> {
-            if self.write.as_os_str() == "-" {
-                return Ok(Box::new(io::stdout().lock()));
+            match &mut output {
+                Some(file) => Ok(Box::new(BufWriter::with_capacity(1 << 20, file.begun()?))),
+                None => Ok(Box::new(io::stdout().lock())),
             }
-            Ok(Box::new(BufWriter::with_capacity(1 << 20, File::create(&self.write)?)))
         };
         let carved = carve::carve(&files, &wanted, open)
+            .and_then(|carved| output.map_or(Ok(()), Waiting::finish).map(|()| carved))
             .with_context(|| format!("{}: cannot be written", self.write.display()))?;
         self.account(&wanted, &carved);
         let incomplete = carved.inputs.iter().any(|input| input.status != InputStatus::Complete);
@@ -105,6 +105,22 @@ impl Carve {
         } else {
             Status::of(false, lost)
         })
+    }
+
+    /// The file to write, which is none of those that are read; `None` for standard output, which is none either.
+    fn output(&self, files: &[PathBuf]) -> anyhow::Result<Option<Waiting>> {
+        let mut kept = Kept::default();
+        files.iter().for_each(|path| kept.read(path, "which is read"));
+        self.from.iter().for_each(|path| kept.read(path, "the report that it is carved from"));
+        self.knowledge.keep(&mut kept);
+        self.common.registry_file().iter().for_each(|path| kept.read(path, "the registry"));
+        if self.write.as_os_str() == "-" {
+            kept.check_standard_output()?;
+            return Ok(None);
+        }
+        let mut file = Waiting::open(&self.write, &mut kept, false)?;
+        file.take_back();
+        Ok(Some(file))
     }
 
     /// What was copied, and what was not.

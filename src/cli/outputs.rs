@@ -1,6 +1,7 @@
 //! The flags that say what is written, where and how: formats by name or by suffix, files opened before anything is read.
 //! Makes no report.
 
+use super::files::{Kept, Waiting};
 use crate::class::Class;
 use crate::finding::Finding;
 use crate::output::html::{self, Case};
@@ -9,8 +10,7 @@ use crate::report::Report;
 use crate::words::count;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Columns where the output is no terminal and `COLUMNS` is not set.
@@ -85,49 +85,36 @@ impl FailOn {
 
 /// A file that waits for the report. What stood in it stays until then.
 pub struct Opened {
-    path: PathBuf,
     format: Format,
-    file: File,
+    file: Waiting,
 }
 
 impl Outputs {
-    /// Whether every suffix is known and no file is named twice.
-    pub fn check(&self, others: &[&Path]) -> anyhow::Result<()> {
-        for (index, path) in self.output.iter().enumerate() {
-            format_of(path)?;
-            let same = |other: &Path| other == path || is_same(other, path);
-            if self.output[..index].iter().any(|other| same(other)) || others.iter().any(|other| same(other)) {
-                bail!("{}: named twice; the report would be written over something else", path.display());
-            }
+    /// Whether every suffix is known.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.output.iter().try_for_each(|path| format_of(path).map(drop))
+    }
+
+    /// Opens what is to be written before anything is read, so that a wrong path fails at once. None of it may be one of `kept`,
+    /// by whatever name. `hold` is for who gives up rights before the report is written.
+    pub fn open(&self, kept: &mut Kept, hold: bool) -> anyhow::Result<Vec<Opened>> {
+        self.check()?;
+        let mut opened = Vec::new();
+        for path in &self.output {
+            opened.push(Opened { format: format_of(path)?, file: Waiting::open(path, kept, hold)? });
         }
-        Ok(())
+        kept.check_standard_output()?;
+        // They were made to see what they are.
+        if !hold {
+            opened.iter_mut().for_each(|opened| opened.file.take_back());
+        }
+        Ok(opened)
     }
 
-    /// Opens what is to be written before anything is read, so that a wrong path fails at once. `others` are files that must
-    /// not be written over.
-    pub fn open(&self, others: &[&Path]) -> anyhow::Result<Vec<Opened>> {
-        self.check(others)?;
-        let open = |path: &PathBuf| {
-            let format = format_of(path)?;
-            let file = File::options().write(true).create(true).truncate(false).open(path);
-            let file = file.with_context(|| format!("{}: cannot be written", path.display()))?;
-            Ok(Opened { path: path.clone(), format, file })
-        };
-        self.output.iter().map(open).collect()
-    }
-
-    /// Writes the report to the files, each as far as it goes. Gives what could not be written.
+    /// Writes the report to the files, each whole or not at all. Gives what could not be written.
     pub fn write_files(&self, report: &Report, case: Case<'_>, files: Vec<Opened>) -> Vec<anyhow::Error> {
-        let write = |Opened { path, format, file }: Opened| {
-            let written = || -> io::Result<()> {
-                if file.metadata()?.is_file() {
-                    file.set_len(0)?;
-                }
-                let mut file = BufWriter::new(&file);
-                self.write(report, case, format, false, &mut file)?;
-                file.flush()
-            };
-            written().with_context(|| format!("{}: cannot be written", path.display()))
+        let write = |Opened { format, file }: Opened| {
+            file.write(|mut writer| self.write(report, case, format, false, &mut writer))
         };
         files.into_iter().filter_map(|file| write(file).err()).collect()
     }
@@ -143,8 +130,8 @@ impl Outputs {
             for number in 0..MAX_ALIKE {
                 let number = if number == 0 { String::new() } else { format!("-{number}") };
                 let path = path.with_file_name(format!("{}.{mark}{number}{}", &name[..at], &name[at..]));
-                match File::create_new(&path) {
-                    Ok(file) => return Ok(Opened { path, format, file }),
+                match Waiting::begin(&path) {
+                    Ok(file) => return Ok(Opened { format, file }),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(error) => return Err(error).context(format!("{}: cannot be written", path.display())),
                 }
@@ -221,11 +208,6 @@ impl Outputs {
     pub fn met(&self, report: &Report) -> bool {
         self.fail_on.is_some_and(|class| report.findings.iter().any(|finding| finding.class == class.class()))
     }
-}
-
-/// Whether two names are of the same file, by links of either kind as well.
-pub fn is_same(one: &Path, other: &Path) -> bool {
-    same_file::is_same_file(one, other).unwrap_or(false)
 }
 
 /// Suffixes and the formats that they ask for, the longer ones first.

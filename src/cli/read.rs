@@ -1,5 +1,6 @@
 //! `gapwatch read`: captures in, report out.
 
+use super::files::Kept;
 use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::progress::Progress;
@@ -76,7 +77,12 @@ impl Read {
         let found = scan::find(&paths);
         let inputs = found.files.clone();
         let left_out = found.left_out;
-        let files = self.outputs.open(&inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        let mut kept = Kept::default();
+        inputs.iter().for_each(|path| kept.read(path, "which is read"));
+        self.site.keep(&mut kept);
+        self.common.registry_file().iter().for_each(|path| kept.read(path, "the registry"));
+        let files = self.outputs.open(&mut kept, false)?;
+        drop(kept);
         let bytes_read = BytesRead::default();
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
         judge_on(threads);
