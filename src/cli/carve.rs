@@ -98,8 +98,26 @@ impl Carve {
             .and_then(|carved| output.map_or(Ok(()), Waiting::finish).map(|()| carved))
             .with_context(|| format!("{}: cannot be written", self.write.display()))?;
         self.account(&wanted, &carved);
+        // A report of thousands of findings or inputs does not list all.
+        let is_wanted = |class: &str| {
+            let one_by_one = !self.finding.is_empty() || !self.flow.is_empty() || !self.service.is_empty();
+            !one_by_one && self.class.is_none_or(|wanted| wanted.class().name() == class)
+        };
+        let folded = saved.folded.iter().filter(|line| is_wanted(&line.class));
+        let folded = folded.map(|line| line.findings).sum::<usize>();
+        let unlisted = if self.inputs.is_empty() { saved.cut.inputs } else { 0 };
+        for (number, noun) in [(folded, "finding"), (unlisted, "input")] {
+            if number > 0 && !self.quiet {
+                let number = count(number, noun);
+                say(&format!("{number} that the report does not list are missing; carve from the captures instead"));
+            }
+        }
         let incomplete = carved.inputs.iter().any(|input| input.status != InputStatus::Complete);
-        let lost = incomplete || !carved.unread.is_empty() || carved.fragments_beyond_bound || wanted.cut() > 0;
+        let lost = incomplete
+            || !carved.unread.is_empty()
+            || carved.fragments_beyond_bound
+            || wanted.cut() > 0
+            || folded + unlisted > 0;
         Ok(if carved.inputs.iter().all(|input| input.status == InputStatus::Unreadable) {
             Status::NoInput
         } else {
@@ -201,7 +219,7 @@ impl Carve {
         }
         for id in &self.flow {
             if !saved.findings.iter().any(|finding| finding.flows.iter().any(|flow| flow.community_id == *id)) {
-                bail!("no finding lists a flow with the Community ID “{id}”; a finding lists the first 1,024");
+                bail!("no finding lists a flow with the Community ID “{id}”; a finding lists at most the first 1,024");
             }
         }
         for (transport, end) in &self.service {

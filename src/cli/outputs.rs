@@ -165,11 +165,16 @@ impl Outputs {
         let by_flow = |format| matches!(format, Format::Zeek | Format::ZeekJson | Format::Eve);
         let missing = |finding: &Finding| finding.flows_total - finding.flows.len();
         let cut: Vec<usize> = report.findings.iter().map(missing).filter(|missing| *missing > 0).collect();
-        if cut.is_empty() || !formats.into_iter().any(by_flow) {
+        let folded = &report.folded;
+        if (cut.is_empty() && folded.is_empty()) || !formats.into_iter().any(by_flow) {
             return None;
         }
-        let (flows, findings) = (count(cut.iter().sum(), "flow"), count(cut.len(), "finding"));
-        Some(format!("{flows} of {findings} are not in the output: a finding lists the first 1,024"))
+        let flows = cut.iter().sum::<usize>() + folded.iter().map(|line| line.flows).sum::<usize>();
+        let findings = cut.len() + folded.iter().map(|line| line.findings).sum::<usize>();
+        let (flows, findings) = (count(flows, "flow"), count(findings, "finding"));
+        Some(format!(
+            "{flows} of {findings} are not in the output: a finding lists the first 1,024, and a report 16,000 of those it lists"
+        ))
     }
 
     /// Whether any of the outputs shows what only a second reading of the inputs tells.
@@ -206,7 +211,7 @@ impl Outputs {
 
     /// Whether `--fail-on` asks for what the report has.
     pub fn met(&self, report: &Report) -> bool {
-        self.fail_on.is_some_and(|class| report.findings.iter().any(|finding| finding.class == class.class()))
+        self.fail_on.is_some_and(|class| report.number(|_, found, _| found == class.class()) > 0)
     }
 }
 

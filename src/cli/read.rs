@@ -121,6 +121,7 @@ impl Read {
         if let Some(baseline) = &baseline {
             report.mark_new(baseline);
         }
+        report.bound();
         // The process ends soon: giving back hundreds of megabytes piece by piece would only take time.
         std::mem::forget(scanned.table);
         let command = command_line();

@@ -51,6 +51,8 @@ struct Page {
     timeline: Timeline,
     talk: Talk,
     findings: Vec<Card>,
+    /// Findings that are told together, in a line each.
+    folded: Vec<String>,
     inputs: Vec<InputRow>,
     account: Vec<Line>,
     scope_tcp: String,
@@ -134,6 +136,7 @@ pub fn write(report: &Report, case: Case<'_>, mut writer: impl Write) -> io::Res
         timeline: Timeline::of(report),
         talk: Talk::of(report),
         findings: report.findings.iter().enumerate().map(|(place, finding)| card(report, place, finding)).collect(),
+        folded: report.folded.iter().map(words::folded).collect(),
         inputs: report.inputs.iter().map(input).collect(),
         account: words::account(report, false),
         scope_tcp: report.scope.tcp.replace(',', ", "),
