@@ -73,11 +73,12 @@ fn key(finding: &Finding) -> Key {
     (finding.class, is_client, finding.kind, finding.state, finding.transport, tunnel, ids.into_iter().collect())
 }
 
-/// Whether nothing is known of it, nobody said anything about it, and little went to it.
+/// Whether nothing is known of it, nobody said anything about it, and little went to it. A hint is no more than a note here: that
+/// many hosts have the same is what a flood brings about by itself.
 fn is_slight(finding: &Finding) -> bool {
     finding.class == Class::Custom
         && matches!(finding.state, State::Unexplained | State::NoPayload | State::Refused | State::Unanswered)
-        && finding.evidence.iter().all(|reason| reason.weight <= Weight::NOTE)
+        && finding.evidence.iter().all(|reason| reason.weight <= Weight::HINT)
         && finding.protocol.is_empty()
         && finding.rpc.is_empty()
         && finding.known.is_none()
