@@ -75,6 +75,7 @@ fn services_of_no_weight_that_come_in_thousands_are_told_together() {
     let table = stdout(&output);
     assert!(table.starts_with("3,000 custom services.\n"), "{table}");
     assert!(table.contains("LISTED IN PART: 2,968 findings told together; the totals count all"), "{table}");
+    assert!(read("r.html").contains("UTC; listed in part: 2,968 findings told together</p>"), "it stands on top");
     assert!(read("r.html").contains("3,000 findings"), "the page's key counts all");
     assert_eq!(status(&world.run(&["-q", "many.pcap", "--fail-on", "custom"])), 1);
 
@@ -145,6 +146,41 @@ fn no_flood_hides_a_service() {
     }
     assert!(whole >= 4, "the shell, HTTP, RPC and what was answered over TCP come whole: {whole}");
     assert!(list(&mixed, "findings").len() < 200, "and the floods do not");
+}
+
+/// Scanners that are barely any, from addresses that may be forged, crowd out nothing that is sure.
+#[test]
+fn a_flood_of_weak_scanners_hides_no_rpc() {
+    let world = World::new();
+    let mut frames = Vec::new();
+    for n in 0..9000u32 {
+        for target in 0..5u8 {
+            let (ports, from) = ((40_000, 811 + u16::from(target)), (0x0a80_0000 + n).to_be_bytes());
+            let probe = forge::tcp(ports.0, ports.1, 1, SYN, b"");
+            let bytes = forge::ethernet(0x0800, &forge::ipv4(6, from, [10, 0, 0, 9], 0, &probe));
+            frames.push(at(1_000_000_000_000_000_000 + u64::from(n) * 1000, bytes));
+        }
+    }
+    for n in 0..300u16 {
+        let (client, server) = ((u8::try_from(n % 100).expect("small"), 700), (200, 700 + n));
+        let time = 1_000_000_001_000_000_000 + u64::from(n);
+        frames.push(at(time, forge::udp_frame(client, server, &forge::rpc_call(u32::from(n), 100_004, 2, 1))));
+        frames.push(at(time, forge::udp_frame(server, client, &forge::rpc_reply(u32::from(n)))));
+    }
+    world.write("mixed.pcap", &forge::pcap(1, false, true, &frames));
+    world.write("rpc.pcap", &forge::pcap(1, false, true, &frames[45_000..]));
+    let rpc = |name: &str| -> Vec<String> {
+        let report = json(&world.run(&["-f", "json", name]));
+        assert!(list(&report, "findings").len() <= 8000);
+        let of = list(&report, "findings").iter().filter(|finding| finding["class"] == "legacy-rpc");
+        of.map(|finding| format!("{} {} {}", finding["address"], finding["port"], finding["evidence"])).collect()
+    };
+    let alone: Vec<String> =
+        rpc("rpc.pcap").iter().map(|line| line.split(" [").next().expect("one").to_owned()).collect();
+    let mixed: Vec<String> =
+        rpc("mixed.pcap").iter().map(|line| line.split(" [").next().expect("one").to_owned()).collect();
+    assert!(alone.len() > 100, "{}", alone.len());
+    assert_eq!(mixed, alone);
 }
 
 /// The same for any order and cut of the captures, as everything in a report.

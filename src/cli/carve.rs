@@ -128,7 +128,9 @@ impl Carve {
     /// The file to write, which is none of those that are read; `None` for standard output, which is none either.
     fn output(&self, files: &[PathBuf]) -> anyhow::Result<Option<Waiting>> {
         let mut kept = Kept::default();
-        files.iter().for_each(|path| kept.read(path, "which is read"));
+        for path in files {
+            kept.read(path, "which is read");
+        }
         self.from.iter().for_each(|path| kept.read(path, "the report that it is carved from"));
         self.knowledge.keep(&mut kept);
         self.common.registry_file().iter().for_each(|path| kept.read(path, "the registry"));

@@ -106,7 +106,9 @@ impl Outputs {
         kept.check_standard_output()?;
         // They were made to see what they are.
         if !hold {
-            opened.iter_mut().for_each(|opened| opened.file.take_back());
+            for opened in &mut opened {
+                opened.file.take_back();
+            }
         }
         Ok(opened)
     }

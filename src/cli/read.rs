@@ -78,7 +78,9 @@ impl Read {
         let inputs = found.files.clone();
         let left_out = found.left_out;
         let mut kept = Kept::default();
-        inputs.iter().for_each(|path| kept.read(path, "which is read"));
+        for path in &inputs {
+            kept.read(path, "which is read");
+        }
         self.site.keep(&mut kept);
         self.common.registry_file().iter().for_each(|path| kept.read(path, "the registry"));
         let files = self.outputs.open(&mut kept, false)?;

@@ -130,7 +130,10 @@ pub fn write(report: &Report, case: Case<'_>, mut writer: impl Write) -> io::Res
         style_hash: STYLE_HASH,
         script_hash: SCRIPT_HASH,
         conclusion: words::conclusion(report),
-        when: when(report),
+        when: match words::left_out(report) {
+            Some(left_out) => format!("{}; listed in part: {left_out}", when(report)),
+            None => when(report),
+        },
         map: Map::of(report, case.registry),
         classes: ClassTotal::all(report),
         timeline: Timeline::of(report),

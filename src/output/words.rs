@@ -143,7 +143,7 @@ fn short(name: &str) -> Cow<'_, str> {
     if name.len() <= LONGEST {
         return Cow::Borrowed(name);
     }
-    let from = (name.len() - LONGEST..).find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+    let from = (name.len() - LONGEST..name.len()).find(|at| name.is_char_boundary(*at)).unwrap_or(0);
     Cow::Owned(format!("…{}", &name[from..]))
 }
 

@@ -21,7 +21,9 @@ const SLIGHT_PACKETS: u64 = 32;
 const SLIGHT_CLIENTS: usize = 4;
 /// Findings that a report lists one by one, whatever they are: of some 3 kB each in JSON, less than half of what a report may
 /// take, and a page of them opens at once.
-pub(super) const MAX_FINDINGS: usize = 8000;
+const MAX_FINDINGS: usize = 8000;
+/// Of these, those that are kept for what has no strong reason, however much has.
+const RESERVED: usize = 1000;
 /// Names of services that folded, over the report: 40 bytes each.
 const MAX_NAMED: usize = 131_072;
 /// Lines: kinds of evidence are few, and clients with a thousand services each are not many.
@@ -66,6 +68,9 @@ pub struct Folded {
 /// What findings of one line have in common.
 type Key = (Class, bool, Kind, State, Transport, Option<&'static str>, Vec<&'static str>);
 
+/// The same, and the client that they have in common.
+type Group = (Key, Option<IpAddr>);
+
 fn key(finding: &Finding) -> Key {
     let ids: BTreeSet<&'static str> = finding.evidence.iter().map(|reason| reason.by).collect();
     let tunnel = finding.tunnel.as_ref().map(|tunnel| tunnel.kind);
@@ -103,18 +108,13 @@ pub(super) fn fold(findings: &mut Vec<Finding>) -> Vec<Folded> {
         places.sort_by_cached_key(|place| weight(&findings[*place], *place));
         places[EXAMPLES..].iter().for_each(|place| folds[*place] = true);
     }
-    let mut listed: Vec<usize> = (0..findings.len()).filter(|place| !folds[*place]).collect();
+    let listed: Vec<usize> = (0..findings.len()).filter(|place| !folds[*place]).collect();
     if listed.len() > MAX_FINDINGS {
-        // What has a verdict or a strong reason comes first, in the order of the report; then the heaviest.
-        let is_strong = |finding: &Finding| {
-            finding.class != Class::Custom || finding.evidence.iter().any(|reason| reason.weight >= Weight::STRONG)
-        };
-        listed.sort_by_cached_key(|place| {
-            let finding = &findings[*place];
-            let strong = is_strong(finding);
-            (!strong, if strong { None } else { Some(weight(finding, *place)) }, *place)
-        });
-        listed[MAX_FINDINGS..].iter().for_each(|place| folds[*place] = true);
+        let is_strong = |finding: &Finding| finding.evidence.iter().any(|reason| reason.weight >= Weight::STRONG);
+        let (strong, others): (Vec<usize>, Vec<usize>) =
+            listed.into_iter().partition(|place| is_strong(&findings[*place]));
+        let left = MAX_FINDINGS - room(findings, strong, MAX_FINDINGS - RESERVED, &mut folds);
+        room(findings, others, left, &mut folds);
     }
     if !folds.contains(&true) {
         return Vec::new();
@@ -128,6 +128,24 @@ pub(super) fn fold(findings: &mut Vec<Finding>) -> Vec<Folded> {
     lines
 }
 
+/// Lets so many of these findings stay, shared fairly among those that are alike: no flood of one kind crowds out another. What
+/// is suspicious or RPC stays in the order of the report, of the rest the heaviest. Gives how many stay.
+fn room(findings: &[Finding], places: Vec<usize>, budget: usize, folds: &mut [bool]) -> usize {
+    let mut alike: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+    for place in places {
+        alike.entry(key(&findings[place])).or_default().push(place);
+    }
+    let sizes: Vec<usize> = alike.values().map(Vec::len).collect();
+    let shares = super::bounds::shares(&sizes, budget);
+    for (mut places, share) in alike.into_values().zip(&shares) {
+        if places.len() > *share && places.iter().all(|place| findings[*place].class == Class::Custom) {
+            places.sort_by_cached_key(|place| weight(&findings[*place], *place));
+        }
+        places.iter().skip(*share).for_each(|place| folds[*place] = true);
+    }
+    shares.iter().sum()
+}
+
 /// A line for all that are alike, and one for each client that has a thousand of them to itself.
 fn lines(findings: &[Finding], folds: &[bool]) -> Vec<Folded> {
     let mut groups: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
@@ -138,7 +156,7 @@ fn lines(findings: &[Finding], folds: &[bool]) -> Vec<Folded> {
         [client] if findings[place].kind == Kind::Service => Some(client),
         _ => None,
     };
-    let mut split: BTreeMap<(Key, Option<IpAddr>), Vec<usize>> = BTreeMap::new();
+    let mut split: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
     for (key, places) in groups {
         let mut of: BTreeMap<IpAddr, usize> = BTreeMap::new();
         places.iter().filter_map(|place| only(*place)).for_each(|client| *of.entry(client).or_default() += 1);
@@ -149,7 +167,8 @@ fn lines(findings: &[Finding], folds: &[bool]) -> Vec<Folded> {
     }
     let sizes: Vec<usize> = split.values().map(Vec::len).collect();
     let named = super::bounds::shares(&sizes, MAX_NAMED);
-    let line = |(((key, client), mut places), named): (((Key, Option<IpAddr>), Vec<usize>), usize)| {
+    let line = |((group, mut places), named): ((Group, Vec<usize>), usize)| {
+        let (key, client) = group;
         places.sort_by_cached_key(|place| weight(&findings[*place], *place));
         let of = || places.iter().map(|place| &findings[*place]);
         let (class, _, kind, state, transport, tunnel, evidence) = key;
