@@ -189,7 +189,7 @@ impl Waiting {
     fn claim(path: &Path, file: &File, kept: &mut Kept) -> anyhow::Result<()> {
         match kept.claim(file) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                bail!("{}: named twice: {error}; name another file", path.display())
+                bail!("{}: {error}: the output would be written over it; name another file", path.display())
             }
             other => other.with_context(|| format!("{}: cannot be written", path.display())),
         }

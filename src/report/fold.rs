@@ -113,7 +113,8 @@ pub(super) fn fold(findings: &mut Vec<Finding>) -> Vec<Folded> {
         let is_strong = |finding: &Finding| finding.evidence.iter().any(|reason| reason.weight >= Weight::STRONG);
         let (strong, others): (Vec<usize>, Vec<usize>) =
             listed.into_iter().partition(|place| is_strong(&findings[*place]));
-        let left = MAX_FINDINGS - room(findings, strong, MAX_FINDINGS - RESERVED, &mut folds);
+        let reserved = RESERVED.min(others.len());
+        let left = MAX_FINDINGS - room(findings, strong, MAX_FINDINGS - reserved, &mut folds);
         room(findings, others, left, &mut folds);
     }
     if !folds.contains(&true) {
