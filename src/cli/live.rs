@@ -251,10 +251,9 @@ impl LiveArgs {
         })
     }
 
-    /// Folders in which files are written while it runs.
+    /// Folders in which files are written while it runs, or at its end: a report is written beside and renamed.
     fn folders(&self) -> BTreeSet<PathBuf> {
-        let reports = self.outputs.output.iter().filter(|_| self.window.is_some());
-        self.write.iter().chain(reports).map(|path| folder_of(path)).collect()
+        self.write.iter().chain(&self.outputs.output).map(|path| folder_of(path)).collect()
     }
 
     /// Those of them in which more than the files that are open already are written.

@@ -8,7 +8,7 @@ use crate::output::html::{self, Case};
 use crate::output::{csv, ecs, eve, json, ndjson, stix, table, zeek};
 use crate::report::Report;
 use crate::words::count;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ impl Outputs {
                     Err(error) => return Err(error).context(format!("{}: cannot be written", path.display())),
                 }
             }
-            bail!("{}: cannot be written: there are {MAX_ALIKE} of that time", path.display())
+            anyhow::bail!("{}: cannot be written: there are {MAX_ALIKE} of that time", path.display())
         };
         let mut errors = Vec::new();
         for path in &self.output {
