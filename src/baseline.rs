@@ -12,6 +12,10 @@ type Key = (Kind, Transport, IpAddr, Option<u16>, Option<IpAddr>, Option<(String
 #[derive(Clone, Debug, Default)]
 pub struct Baseline {
     known: BTreeMap<Key, Before>,
+    /// Names of findings that were told together, by kind.
+    folded: BTreeSet<(Kind, String)>,
+    /// Kinds, transports and classes of which not all were named: one of these may have been there.
+    unnamed: BTreeSet<(Kind, Transport, String)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,7 +44,14 @@ impl Baseline {
             let cut = finding.clients_total > finding.clients.len();
             (key, Before { protocol: finding.protocol, clients: finding.clients.into_iter().collect(), cut })
         });
-        Ok(Baseline { known: known.collect() })
+        let (mut folded, mut unnamed) = (BTreeSet::new(), BTreeSet::new());
+        for line in saved.folded {
+            if line.names.len() < line.findings {
+                unnamed.insert((line.kind, line.transport, line.class));
+            }
+            folded.extend(line.names.into_iter().map(|name| (line.kind, name)));
+        }
+        Ok(Baseline { known: known.collect(), folded, unnamed })
     }
 
     /// What is new about a finding, in words; empty where nothing is.
@@ -49,6 +60,11 @@ impl Baseline {
         let tunnel = finding.tunnel.as_ref().map(|tunnel| (tunnel.kind.to_owned(), tunnel.network));
         let key = (finding.kind, finding.transport, finding.address, finding.port, finding.server, tunnel);
         let Some(before) = self.known.get(&key) else {
+            if self.folded.contains(&(finding.kind, finding.name()))
+                || self.unnamed.contains(&(finding.kind, finding.transport, finding.class.name().to_owned()))
+            {
+                return Vec::new();
+            }
             let kind = match finding.kind {
                 Kind::Service => "service",
                 Kind::Scanner => "scanner",

@@ -10,7 +10,7 @@ use crate::output::safe;
 use crate::packet::{self, Endpoint, FragmentKey, Held};
 use crate::port::{Ports, Transport};
 use crate::report::{Input, Status};
-use crate::saved::{SavedFinding, SavedFlow};
+use crate::saved::{SavedFinding, SavedFlow, SavedTargets};
 use crate::source::capture_file::Record;
 use crate::source::{self, Options};
 use std::collections::btree_map::Entry;
@@ -73,6 +73,8 @@ impl<'a> Wanted<'a> {
             let ports = finding.targets.iter().flat_map(|targets| targets.ports.iter().copied());
             wanted.touched.push(ports.collect());
             let all = community_ids.is_empty();
+            let listed = |targets: &SavedTargets| targets.ports_total.is_none_or(|total| total == targets.ports.len());
+            wanted.cut += usize::from(!finding.targets.as_ref().is_none_or(listed));
             if finding.flows_total == finding.flows.len() {
                 for flow in &finding.flows {
                     let ends = ordered(flow.client.endpoint(), flow.server.endpoint());

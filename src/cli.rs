@@ -2,6 +2,7 @@
 
 mod carve;
 mod explain;
+mod files;
 mod generate;
 mod listening;
 #[cfg(all(feature = "live", unix))]
@@ -126,16 +127,18 @@ impl Common {
         }
     }
 
+    /// The file of the registry named, or of the one imported earlier; `None` where the built-in one is used.
+    fn registry_file(&self) -> Option<PathBuf> {
+        match &self.registry {
+            Some(path) if path.as_os_str() == "built-in" => None,
+            Some(path) => Some(path.clone()),
+            None => registry::imported_path().filter(|path| path.exists()),
+        }
+    }
+
     /// The registry named, the one imported earlier, or the built-in one.
     fn registry(&self) -> anyhow::Result<Registry> {
-        let path = match &self.registry {
-            Some(path) if path.as_os_str() == "built-in" => return Ok(Registry::built_in()),
-            Some(path) => path.clone(),
-            None => match registry::imported_path() {
-                Some(path) if path.exists() => path,
-                _ => return Ok(Registry::built_in()),
-            },
-        };
+        let Some(path) = self.registry_file() else { return Ok(Registry::built_in()) };
         let text = std::fs::read_to_string(&path).with_context(|| format!("registry {}", path.display()))?;
         Registry::read(text).with_context(|| {
             format!(

@@ -16,7 +16,7 @@ use crate::rule::sweep::Targets;
 use crate::tunnel::Tunnel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Flows and clients that a finding lists; the totals beside them count all.
 const MAX_LISTED: usize = 1024;
@@ -81,11 +81,14 @@ pub struct Finding {
     pub protocol: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rpc: Vec<RpcProgram>,
+    /// How many programs there are, where the list has not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpc_total: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub targets: Option<Targets>,
     pub direction_basis: Basis,
     pub clients: Vec<IpAddr>,
-    /// How many clients there are; the list holds the first 1,024.
+    /// How many clients there are; the list holds at most the first 1,024.
     pub clients_total: usize,
     pub first_seen: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,
@@ -97,14 +100,20 @@ pub struct Finding {
     /// Connections that began in each of [`BUCKETS`] equal parts of the capture; empty where times are not known.
     pub timeline: Vec<u32>,
     pub evidence: Vec<Evidence>,
+    /// How many reasons there are, where the list has not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_total: Option<usize>,
     /// The first payload of each side, in the first conversation that has any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub opening: Vec<Opening>,
-    /// How many flows there are; the list holds the first 1,024 by time.
+    /// How many flows there are; the list holds at most the first 1,024 by time.
     pub flows_total: usize,
     pub flows: Vec<FlowNote>,
     pub community_ids: Vec<String>,
     pub wireshark: String,
+    /// Whether the filter shows more than the finding, because the one that fits is too long for a report of this size.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wireshark_is_wider: bool,
     /// What Wireshark and tshark are to be told beside it, where they would not take the calls for RPC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wireshark_option: Option<&'static str>,
@@ -161,6 +170,9 @@ pub struct RpcProgram {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub minor_versions: Vec<u8>,
     pub procedures: Vec<String>,
+    /// How many procedures there are, where the list has not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub procedures_total: Option<usize>,
     /// Call messages.
     pub calls: u64,
     /// Calls that were answered; of more than are kept by their share of all replies.
@@ -198,6 +210,7 @@ pub(crate) fn finding(
             .keys()
             .map(|procedure| program::procedure_name(number, version, *procedure).into_owned())
             .collect(),
+        procedures_total: None,
         calls: called.calls(),
         replies: calls.replies_of((number, version)),
         at_least: calls.at_least,
@@ -223,6 +236,7 @@ pub(crate) fn finding(
         what,
         protocol,
         rpc: programs.collect(),
+        rpc_total: None,
         targets: None,
         direction_basis: conversations.iter().map(|flow| flow.basis).min().unwrap_or(Basis::EarliestPacket),
         clients_total: clients.len(),
@@ -240,8 +254,10 @@ pub(crate) fn finding(
         to_client: conversations.iter().map(|flow| flow::direction(&flow.from_server)).sum(),
         timeline: timeline(around.span, conversations),
         evidence: verdict.evidence,
+        evidence_total: None,
         opening: Vec::new(),
         wireshark: wireshark::filter(kind, &service, address, conversations),
+        wireshark_is_wider: false,
         wireshark_option: wireshark::option(calls.procedures.keys().map(|named| named.program)),
         flows_total: conversations.len(),
         flows,
@@ -250,6 +266,18 @@ pub(crate) fn finding(
 }
 
 impl Finding {
+    /// Whom it is about, in a word: `10.0.0.5:817/udp`, of a scanner the address.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match (self.kind, self.port, self.server) {
+            (Kind::Client, Some(port), Some(server)) => {
+                format!("{} → {}/{}", self.address, SocketAddr::new(server, port), self.transport)
+            }
+            (_, Some(port), _) => format!("{}/{}", SocketAddr::new(self.address, port), self.transport),
+            _ => self.address.to_string(),
+        }
+    }
+
     /// The report's order: class, kind, how much it wants a look, points, address, port.
     pub(crate) fn order(&self) -> impl Ord + use<> {
         let points: u32 = self

@@ -1,8 +1,12 @@
 //! The report: the one value that every output renders (`gapwatch.report/1`). Plain data; knows no output.
 
+mod bounds;
+mod fold;
+
 use crate::baseline::Baseline;
 use crate::class::{Class, Evidence, Weight};
-use crate::finding::Finding;
+use crate::conversation::State;
+use crate::finding::{Finding, Kind};
 use crate::frame::Timestamp;
 use crate::judge;
 use crate::policy;
@@ -15,6 +19,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 pub use crate::saved::SCHEMA;
+pub use bounds::Cut;
+pub use fold::Folded;
 
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
@@ -30,9 +36,20 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyNote>,
     pub findings: Vec<Finding>,
+    /// Findings of no weight that came in thousands, and those for which there was no room, told together; absent as a rule.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub folded: Vec<Folded>,
+    /// What is not listed, because the report would be too large; absent as a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Files in folders that are no captures; for whoever reads the report, and not for programs.
     #[serde(skip)]
     pub left_out: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// How an input ended.
@@ -266,6 +283,8 @@ pub fn report_with(table: &FlowTable, inputs: Vec<Input>, registry: &Registry, o
         },
         policy: None,
         findings,
+        folded: Vec::new(),
+        cut: None,
         left_out: 0,
     }
 }
@@ -300,6 +319,14 @@ impl PolicyNote {
 }
 
 impl Report {
+    /// How many findings there are, those that folded included, each kind and class by itself.
+    #[must_use]
+    pub fn number(&self, of: impl Fn(Kind, Class, State) -> bool) -> usize {
+        let listed = self.findings.iter().filter(|finding| of(finding.kind, finding.class, finding.state)).count();
+        let folded = self.folded.iter().filter(|line| of(line.kind, line.class, line.state));
+        listed + folded.map(|line| line.findings).sum::<usize>()
+    }
+
     /// Marks what an earlier report did not have, and gives each such finding a note about it.
     pub fn mark_new(&mut self, baseline: &Baseline) {
         for finding in &mut self.findings {

@@ -18,6 +18,29 @@ pub struct Saved {
     #[serde(default)]
     pub inputs: Vec<SavedInput>,
     pub findings: Vec<SavedFinding>,
+    /// Findings that are told together.
+    #[serde(default)]
+    pub folded: Vec<SavedFolded>,
+    #[serde(default)]
+    pub cut: SavedCut,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SavedFolded {
+    pub kind: Kind,
+    pub transport: Transport,
+    pub class: String,
+    pub findings: usize,
+    /// Fewer than `findings` where there was no room.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct SavedCut {
+    /// Inputs that are not listed.
+    #[serde(default)]
+    pub inputs: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -85,6 +108,8 @@ pub struct SavedProgram {
 pub struct SavedTargets {
     pub addresses: Vec<IpAddr>,
     pub ports: Vec<u16>,
+    /// More than `ports` where the list was cut.
+    pub ports_total: Option<usize>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -253,9 +253,12 @@ fn what_comes_from_packets_stays_text() {
     );
 }
 
-/// Prints how long ten thousand findings take; `benches/README.md` has the figures.
+/// A report lists so many findings one by one, and tells the others together.
+const MOST: usize = 8000;
+
+/// Prints how long a page of as many findings as a report lists takes; `benches/README.md` has the figures.
 #[test]
-fn ten_thousand_findings_open_and_filter() {
+fn the_largest_page_opens_and_filters() {
     let Some(browser) = Browser::new((1280, 1600)) else { return };
     let world = World::new();
     let mut frames = Vec::new();
@@ -271,8 +274,8 @@ fn ten_thousand_findings_open_and_filter() {
         };
         send(true, 1, forge::SYN, b"");
         send(false, 1, forge::SYN | forge::ACK, b"");
-        send(true, 2, forge::ACK | forge::PSH, format!("HELO number {number}\r\n").as_bytes());
-        send(false, 2, forge::ACK | forge::PSH, b"what do you want\r\n");
+        send(true, 2, forge::ACK | forge::PSH, format!("GET /{number:05} HTTP/1.1\r\n\r\n").as_bytes());
+        send(false, 2, forge::ACK | forge::PSH, b"HTTP/1.1 200 OK\r\n\r\n");
     }
     world.write("many.pcap", &forge::pcap(1, false, true, &frames));
     browser.open(&page(&world, &["many.pcap"]));
@@ -282,8 +285,8 @@ fn ten_thousand_findings_open_and_filter() {
          document.body.getBoundingClientRect();
          return [Math.round(n.loadEventEnd), Math.round(performance.now() - start), document.querySelectorAll('.finding').length]",
     );
-    assert_eq!(timing[2], 10_000);
+    assert_eq!(timing[2], MOST);
     assert_eq!(browser.run(VISIBLE), 1);
-    println!("ten thousand findings: opened in {} ms, filtered in {} ms", timing[0], timing[1]);
+    println!("{MOST} findings: opened in {} ms, filtered in {} ms", timing[0], timing[1]);
     browser.is_quiet();
 }

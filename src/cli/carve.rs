@@ -1,6 +1,7 @@
 //! `gapwatch carve`: the frames behind findings, copied as they were, with a comment each.
 
-use super::outputs::{FailOn, is_same};
+use super::files::{Kept, Waiting};
+use super::outputs::FailOn;
 use super::ports::PortArgs;
 use super::site::Knowledge;
 use super::{Common, Status};
@@ -16,7 +17,7 @@ use crate::table::MAX_FLOWS;
 use crate::words::{count, count_u64};
 use anyhow::{Context as _, bail};
 use clap::Args;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -79,9 +80,7 @@ impl Carve {
             Some(path) => self.saved(path)?,
             None => self.judged()?,
         };
-        if let Some(input) = files.iter().chain(&self.from).find(|file| is_same(file, &self.write)) {
-            bail!("{}: is read for this; the frames would be written over it", input.display());
-        }
+        let mut output = self.output(&files)?;
         let chosen = self.choose(&saved)?;
         let places: Vec<Option<u32>> = saved.inputs.iter().map(|input| place(input, &files)).collect();
         let missing = saved.inputs.iter().zip(&places).filter(|(_, place)| place.is_none());
@@ -90,21 +89,58 @@ impl Carve {
         }
         let wanted = Wanted::new(chosen, &self.flow, |input| places.get(input as usize).copied().flatten());
         let open = || -> io::Result<Box<dyn Write>> {
-            if self.write.as_os_str() == "-" {
-                return Ok(Box::new(io::stdout().lock()));
+            match &mut output {
+                Some(file) => Ok(Box::new(BufWriter::with_capacity(1 << 20, file.begun()?))),
+                None => Ok(Box::new(io::stdout().lock())),
             }
-            Ok(Box::new(BufWriter::with_capacity(1 << 20, File::create(&self.write)?)))
         };
         let carved = carve::carve(&files, &wanted, open)
+            .and_then(|carved| output.map_or(Ok(()), Waiting::finish).map(|()| carved))
             .with_context(|| format!("{}: cannot be written", self.write.display()))?;
         self.account(&wanted, &carved);
+        // A report of thousands of findings or inputs does not list all.
+        let is_wanted = |class: &str| {
+            let one_by_one = !self.finding.is_empty() || !self.flow.is_empty() || !self.service.is_empty();
+            !one_by_one && self.class.is_none_or(|wanted| wanted.class().name() == class)
+        };
+        let folded = saved.folded.iter().filter(|line| is_wanted(&line.class));
+        let folded = folded.map(|line| line.findings).sum::<usize>();
+        let unlisted = if self.inputs.is_empty() { saved.cut.inputs } else { 0 };
+        for (number, noun) in [(folded, "finding"), (unlisted, "input")] {
+            if number > 0 && !self.quiet {
+                let number = count(number, noun);
+                say(&format!("{number} that the report does not list are missing; carve from the captures instead"));
+            }
+        }
         let incomplete = carved.inputs.iter().any(|input| input.status != InputStatus::Complete);
-        let lost = incomplete || !carved.unread.is_empty() || carved.fragments_beyond_bound || wanted.cut() > 0;
+        let lost = incomplete
+            || !carved.unread.is_empty()
+            || carved.fragments_beyond_bound
+            || wanted.cut() > 0
+            || folded + unlisted > 0;
         Ok(if carved.inputs.iter().all(|input| input.status == InputStatus::Unreadable) {
             Status::NoInput
         } else {
             Status::of(false, lost)
         })
+    }
+
+    /// The file to write, which is none of those that are read; `None` for standard output, which is none either.
+    fn output(&self, files: &[PathBuf]) -> anyhow::Result<Option<Waiting>> {
+        let mut kept = Kept::default();
+        for path in files {
+            kept.read(path, "which is read");
+        }
+        self.from.iter().for_each(|path| kept.read(path, "the report that it is carved from"));
+        self.knowledge.keep(&mut kept);
+        self.common.registry_file().iter().for_each(|path| kept.read(path, "the registry"));
+        if self.write.as_os_str() == "-" {
+            kept.check_standard_output()?;
+            return Ok(None);
+        }
+        let mut file = Waiting::open(&self.write, &mut kept, false)?;
+        file.take_back();
+        Ok(Some(file))
     }
 
     /// What was copied, and what was not.
@@ -185,7 +221,7 @@ impl Carve {
         }
         for id in &self.flow {
             if !saved.findings.iter().any(|finding| finding.flows.iter().any(|flow| flow.community_id == *id)) {
-                bail!("no finding lists a flow with the Community ID “{id}”; a finding lists the first 1,024");
+                bail!("no finding lists a flow with the Community ID “{id}”; a finding lists at most the first 1,024");
             }
         }
         for (transport, end) in &self.service {

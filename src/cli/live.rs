@@ -8,6 +8,7 @@ mod keep;
 mod metrics;
 mod rights;
 
+use super::files::Kept;
 use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::site::Site;
@@ -23,6 +24,7 @@ use clap::Args;
 use desk::Desk;
 use keep::Keeper;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -153,7 +155,7 @@ impl LiveArgs {
         let signals = Signals::register()?;
         let registry = self.common.registry()?;
         let scope = self.ports.scope(&registry);
-        self.outputs.check(&self.write.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        self.outputs.check()?;
         let mut desk = Desk::new(&self, registry)?;
         let options = live::Options {
             interface: interface.clone(),
@@ -177,14 +179,19 @@ impl LiveArgs {
             Err(error) => return Err(error.into()),
         };
         let metrics = self.metrics.map(metrics::listen).transpose()?;
+        let mut kept = Kept::default();
+        self.site.keep(&mut kept);
+        self.common.registry_file().iter().for_each(|path| kept.read(path, "the registry"));
+        desk.open(live.kernel_filter(), &mut kept)?;
         let keeper = match &self.write {
             Some(path) => {
-                let files = pcap::Files::create(path, live.link(), self.file_size << 20, self.file_count);
+                let size = self.file_size << 20;
+                let allowed = Box::new(move |file: &File| kept.check(file));
+                let files = pcap::Files::create(path, live.link(), size, self.file_count, allowed);
                 Some(Keeper::new(files.with_context(|| format!("{}: cannot be written", path.display()))?))
             }
             None => None,
         };
-        desk.open(live.kernel_filter())?;
         let given_up = rights::give_up(&desk.readable(), &self.folders());
         // Files that are begun later must be possible with the rights that are left.
         for folder in self.folders_of_later_files() {
@@ -244,10 +251,9 @@ impl LiveArgs {
         })
     }
 
-    /// Folders in which files are written while it runs.
+    /// Folders in which files are written while it runs, or at its end: a report is written beside and renamed.
     fn folders(&self) -> BTreeSet<PathBuf> {
-        let reports = self.outputs.output.iter().filter(|_| self.window.is_some());
-        self.write.iter().chain(reports).map(|path| folder_of(path)).collect()
+        self.write.iter().chain(&self.outputs.output).map(|path| folder_of(path)).collect()
     }
 
     /// Those of them in which more than the files that are open already are written.

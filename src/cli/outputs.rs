@@ -1,16 +1,16 @@
 //! The flags that say what is written, where and how: formats by name or by suffix, files opened before anything is read.
 //! Makes no report.
 
+use super::files::{Kept, Waiting};
 use crate::class::Class;
 use crate::finding::Finding;
 use crate::output::html::{self, Case};
 use crate::output::{csv, ecs, eve, json, ndjson, stix, table, zeek};
 use crate::report::Report;
 use crate::words::count;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Columns where the output is no terminal and `COLUMNS` is not set.
@@ -85,49 +85,38 @@ impl FailOn {
 
 /// A file that waits for the report. What stood in it stays until then.
 pub struct Opened {
-    path: PathBuf,
     format: Format,
-    file: File,
+    file: Waiting,
 }
 
 impl Outputs {
-    /// Whether every suffix is known and no file is named twice.
-    pub fn check(&self, others: &[&Path]) -> anyhow::Result<()> {
-        for (index, path) in self.output.iter().enumerate() {
-            format_of(path)?;
-            let same = |other: &Path| other == path || is_same(other, path);
-            if self.output[..index].iter().any(|other| same(other)) || others.iter().any(|other| same(other)) {
-                bail!("{}: named twice; the report would be written over something else", path.display());
+    /// Whether every suffix is known.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.output.iter().try_for_each(|path| format_of(path).map(drop))
+    }
+
+    /// Opens what is to be written before anything is read, so that a wrong path fails at once. None of it may be one of `kept`,
+    /// by whatever name. `hold` is for who gives up rights before the report is written.
+    pub fn open(&self, kept: &mut Kept, hold: bool) -> anyhow::Result<Vec<Opened>> {
+        self.check()?;
+        let mut opened = Vec::new();
+        for path in &self.output {
+            opened.push(Opened { format: format_of(path)?, file: Waiting::open(path, kept, hold)? });
+        }
+        kept.check_standard_output()?;
+        // They were made to see what they are.
+        if !hold {
+            for opened in &mut opened {
+                opened.file.take_back();
             }
         }
-        Ok(())
+        Ok(opened)
     }
 
-    /// Opens what is to be written before anything is read, so that a wrong path fails at once. `others` are files that must
-    /// not be written over.
-    pub fn open(&self, others: &[&Path]) -> anyhow::Result<Vec<Opened>> {
-        self.check(others)?;
-        let open = |path: &PathBuf| {
-            let format = format_of(path)?;
-            let file = File::options().write(true).create(true).truncate(false).open(path);
-            let file = file.with_context(|| format!("{}: cannot be written", path.display()))?;
-            Ok(Opened { path: path.clone(), format, file })
-        };
-        self.output.iter().map(open).collect()
-    }
-
-    /// Writes the report to the files, each as far as it goes. Gives what could not be written.
+    /// Writes the report to the files, each whole or not at all. Gives what could not be written.
     pub fn write_files(&self, report: &Report, case: Case<'_>, files: Vec<Opened>) -> Vec<anyhow::Error> {
-        let write = |Opened { path, format, file }: Opened| {
-            let written = || -> io::Result<()> {
-                if file.metadata()?.is_file() {
-                    file.set_len(0)?;
-                }
-                let mut file = BufWriter::new(&file);
-                self.write(report, case, format, false, &mut file)?;
-                file.flush()
-            };
-            written().with_context(|| format!("{}: cannot be written", path.display()))
+        let write = |Opened { format, file }: Opened| {
+            file.write(|mut writer| self.write(report, case, format, false, &mut writer))
         };
         files.into_iter().filter_map(|file| write(file).err()).collect()
     }
@@ -143,13 +132,13 @@ impl Outputs {
             for number in 0..MAX_ALIKE {
                 let number = if number == 0 { String::new() } else { format!("-{number}") };
                 let path = path.with_file_name(format!("{}.{mark}{number}{}", &name[..at], &name[at..]));
-                match File::create_new(&path) {
-                    Ok(file) => return Ok(Opened { path, format, file }),
+                match Waiting::begin(&path) {
+                    Ok(file) => return Ok(Opened { format, file }),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(error) => return Err(error).context(format!("{}: cannot be written", path.display())),
                 }
             }
-            bail!("{}: cannot be written: there are {MAX_ALIKE} of that time", path.display())
+            anyhow::bail!("{}: cannot be written: there are {MAX_ALIKE} of that time", path.display())
         };
         let mut errors = Vec::new();
         for path in &self.output {
@@ -178,11 +167,16 @@ impl Outputs {
         let by_flow = |format| matches!(format, Format::Zeek | Format::ZeekJson | Format::Eve);
         let missing = |finding: &Finding| finding.flows_total - finding.flows.len();
         let cut: Vec<usize> = report.findings.iter().map(missing).filter(|missing| *missing > 0).collect();
-        if cut.is_empty() || !formats.into_iter().any(by_flow) {
+        let folded = &report.folded;
+        if (cut.is_empty() && folded.is_empty()) || !formats.into_iter().any(by_flow) {
             return None;
         }
-        let (flows, findings) = (count(cut.iter().sum(), "flow"), count(cut.len(), "finding"));
-        Some(format!("{flows} of {findings} are not in the output: a finding lists the first 1,024"))
+        let flows = cut.iter().sum::<usize>() + folded.iter().map(|line| line.flows).sum::<usize>();
+        let findings = cut.len() + folded.iter().map(|line| line.findings).sum::<usize>();
+        let (flows, findings) = (count(flows, "flow"), count(findings, "finding"));
+        Some(format!(
+            "{flows} of {findings} are not in the output: a finding lists the first 1,024, and a report 16,000 of those it lists"
+        ))
     }
 
     /// Whether any of the outputs shows what only a second reading of the inputs tells.
@@ -219,13 +213,8 @@ impl Outputs {
 
     /// Whether `--fail-on` asks for what the report has.
     pub fn met(&self, report: &Report) -> bool {
-        self.fail_on.is_some_and(|class| report.findings.iter().any(|finding| finding.class == class.class()))
+        self.fail_on.is_some_and(|class| report.number(|_, found, _| found == class.class()) > 0)
     }
-}
-
-/// Whether two names are of the same file, by links of either kind as well.
-pub fn is_same(one: &Path, other: &Path) -> bool {
-    same_file::is_same_file(one, other).unwrap_or(false)
 }
 
 /// Suffixes and the formats that they ask for, the longer ones first.

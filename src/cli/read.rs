@@ -1,5 +1,6 @@
 //! `gapwatch read`: captures in, report out.
 
+use super::files::Kept;
 use super::outputs::Outputs;
 use super::ports::PortArgs;
 use super::progress::Progress;
@@ -76,7 +77,14 @@ impl Read {
         let found = scan::find(&paths);
         let inputs = found.files.clone();
         let left_out = found.left_out;
-        let files = self.outputs.open(&inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        let mut kept = Kept::default();
+        for path in &inputs {
+            kept.read(path, "which is read");
+        }
+        self.site.keep(&mut kept);
+        self.common.registry_file().iter().for_each(|path| kept.read(path, "the registry"));
+        let files = self.outputs.open(&mut kept, false)?;
+        drop(kept);
         let bytes_read = BytesRead::default();
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
         judge_on(threads);
@@ -115,6 +123,7 @@ impl Read {
         if let Some(baseline) = &baseline {
             report.mark_new(baseline);
         }
+        report.bound();
         // The process ends soon: giving back hundreds of megabytes piece by piece would only take time.
         std::mem::forget(scanned.table);
         let command = command_line();

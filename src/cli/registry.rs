@@ -1,5 +1,6 @@
 //! `gapwatch registry`: prints the table, or replaces it from IANA's own CSV.
 
+use super::files::{Kept, Waiting};
 use super::{Common, Status};
 use crate::output::safe;
 use crate::port::{Transport, WELL_KNOWN_END};
@@ -67,7 +68,10 @@ fn import(csv: &PathBuf, output: Option<PathBuf>, common: &Common) -> anyhow::Re
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
-    fs::write(&path, new.text()).with_context(|| format!("{}: cannot be written", path.display()))?;
+    let mut kept = Kept::default();
+    kept.read(csv, "which is imported");
+    let file = Waiting::open(&path, &mut kept, false)?;
+    file.write(|writer| writer.write_all(new.text().as_bytes()))?;
     let mut text = changes(&old, &new);
     let _ = writeln!(text, "written to {}", safe::text(&path.display().to_string()));
     io::stdout().write_all(text.as_bytes())?;

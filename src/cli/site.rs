@@ -1,5 +1,6 @@
 //! What the site brings along: its policy, its signatures, an earlier report. Finds and reads the files.
 
+use super::files::Kept;
 use crate::baseline::Baseline;
 use crate::judge::Options;
 use crate::policy::Policy;
@@ -47,16 +48,18 @@ pub struct Site {
 }
 
 impl PolicyArg {
-    /// The policy named, or the one that lies where policies are looked for.
+    /// The policy's file: the one named, or the one that lies where policies are looked for.
+    fn file(&self) -> Option<PathBuf> {
+        match &self.policy {
+            Some(path) if path.as_os_str() == "none" => None,
+            Some(path) => Some(path.clone()),
+            None => places().into_iter().find(|path| path.exists()),
+        }
+    }
+
+    /// The policy, where there is one.
     pub fn read(&self, catalogue: Option<&Catalogue>) -> anyhow::Result<Option<(PathBuf, Policy)>> {
-        let path = match &self.policy {
-            Some(path) if path.as_os_str() == "none" => return Ok(None),
-            Some(path) => path.clone(),
-            None => match places().into_iter().find(|path| path.exists()) {
-                Some(path) => path,
-                None => return Ok(None),
-            },
-        };
+        let Some(path) = self.file() else { return Ok(None) };
         read_policy(&path, catalogue).map(|policy| Some((path, policy)))
     }
 }
@@ -132,9 +135,21 @@ impl Knowledge {
     pub fn files(&self) -> Vec<PathBuf> {
         self.named.policy.iter().chain(&self.signatures).cloned().collect()
     }
+
+    /// Keeps the files that were read from being written over, the policy that nobody named among them.
+    pub fn keep(&self, kept: &mut Kept) {
+        self.named.file().iter().for_each(|path| kept.read(path, "the policy"));
+        self.signatures.iter().for_each(|path| kept.read(path, "which has signatures"));
+    }
 }
 
 impl Site {
+    /// Keeps the files that were read from being written over.
+    pub fn keep(&self, kept: &mut Kept) {
+        self.knowledge.keep(kept);
+        self.baseline.iter().for_each(|path| kept.read(path, "the baseline"));
+    }
+
     pub fn baseline(&self) -> anyhow::Result<Option<Baseline>> {
         let Some(path) = &self.baseline else { return Ok(None) };
         let saved = read_report(path).with_context(|| format!("baseline {}", path.display()))?;

@@ -2,7 +2,7 @@
 
 use super::{safe, words};
 use crate::finding::Finding;
-use crate::report::Report;
+use crate::report::{Folded, Report};
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -52,7 +52,37 @@ pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
         let row = row(report, finding);
         table.write_record(row.iter().map(|cell| defused(cell).into_owned()))?;
     }
+    for line in &report.folded {
+        let row = folded_row(line);
+        table.write_record(row.iter().map(|cell| defused(cell).into_owned()))?;
+    }
     table.flush()
+}
+
+/// Findings that are told together: of the kind `folded`, with the first of them in words, and no address of their own.
+fn folded_row(line: &Folded) -> [String; HEADER.len()] {
+    let time = |time: Option<crate::frame::Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    let mut row: [String; HEADER.len()] = std::array::from_fn(|_| String::new());
+    let cells = [
+        ("class", line.class.name().into()),
+        ("confidence", line.confidence.name().into()),
+        ("kind", "folded".into()),
+        ("transport", line.transport.to_string()),
+        ("what", words::folded(line)),
+        ("state", line.state.name().into()),
+        ("flows", line.flows.to_string()),
+        ("packets", line.packets.to_string()),
+        ("bytes", line.bytes.to_string()),
+        ("first_seen", time(line.first_seen)),
+        ("last_seen", time(line.last_seen)),
+        ("evidence", line.evidence.join("; ")),
+    ];
+    for (name, cell) in cells {
+        if let Some(place) = HEADER.iter().position(|header| *header == name) {
+            row[place] = cell;
+        }
+    }
+    row
 }
 
 fn row(report: &Report, finding: &Finding) -> [String; HEADER.len()] {

@@ -4,7 +4,7 @@
 use super::{json, words};
 use crate::class::{Class, Confidence, Evidence};
 use crate::finding::{Finding, Kind};
-use crate::report::Report;
+use crate::report::{Folded, Report};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -14,12 +14,57 @@ const VERSION: &str = "8.17.0";
 /// When things happened in a capture without times: a document must have one.
 const TIMELESS: &str = "1970-01-01T00:00:00.000000000Z";
 
+/// Inputs that a document names; `inputs_total` beside them counts all that were read.
+const MAX_INPUTS: usize = 16;
+
 /// Writes a report.
 ///
 /// # Errors
 /// What the writer says.
 pub fn write(report: &Report, mut writer: impl Write) -> io::Result<()> {
-    report.findings.iter().try_for_each(|finding| json::write_line(&document(report, finding), &mut writer))
+    report.findings.iter().try_for_each(|finding| json::write_line(&document(report, finding), &mut writer))?;
+    report.folded.iter().try_for_each(|line| json::write_line(&folded(report, line), &mut writer))
+}
+
+/// Findings that are told together: one document a line, whatever their class no alert.
+fn folded(report: &Report, line: &Folded) -> Value {
+    let time = line.last_seen.filter(|time| time.is_known()).or(report.totals.last);
+    let says = words::folded(line);
+    let first = line.first_seen.map(|time| time.to_string()).unwrap_or_default();
+    let bytes = super::digest(&["folded", &says, &first]);
+    json!({
+        "@timestamp": time.map_or_else(|| TIMELESS.to_owned(), |time| time.to_string()),
+        "ecs": { "version": VERSION },
+        "message": says,
+        "event": {
+            "kind": "event",
+            "category": ["network"],
+            "type": ["info"],
+            "module": "gapwatch",
+            "dataset": "gapwatch.folded",
+            "id": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "severity": 21,
+        },
+        "observer": { "vendor": "gapwatch", "product": "gapwatch", "type": "sensor", "version": report.gapwatch },
+        "network": { "transport": line.transport.name(), "packets": line.packets, "bytes": line.bytes },
+        "gapwatch": {
+            "class": line.class,
+            "confidence": line.confidence,
+            "kind": line.kind,
+            "state": line.state,
+            "what": line.what,
+            "findings": line.findings,
+            "evidence_ids": line.evidence,
+        },
+    })
+}
+
+/// The inputs in which the frames of a finding's reasons lie, each once.
+fn inputs<'a>(report: &'a Report, finding: &Finding) -> Vec<&'a str> {
+    let frames = finding.evidence.iter().flat_map(|reason| &reason.frames);
+    let places: BTreeSet<u32> = frames.map(|frame| frame.input()).collect();
+    let named = places.into_iter().filter_map(|place| report.inputs.get(place as usize));
+    named.map(|input| input.name.as_str()).take(MAX_INPUTS).collect()
 }
 
 fn document(report: &Report, finding: &Finding) -> Value {
@@ -64,7 +109,8 @@ fn document(report: &Report, finding: &Finding) -> Value {
             "what": finding.what,
             "clients": finding.clients_total,
             "evidence": finding.evidence.iter().map(reason).collect::<Vec<_>>(),
-            "inputs": report.inputs.iter().map(|input| &input.name).collect::<Vec<_>>(),
+            "inputs": inputs(report, finding),
+            "inputs_total": report.inputs.len() + report.cut.map_or(0, |cut| cut.inputs),
             "wireshark": finding.wireshark,
         },
     });

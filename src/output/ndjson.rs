@@ -3,7 +3,7 @@
 
 use super::json;
 use crate::finding::Finding;
-use crate::report::{Input, PolicyNote, RegistryNote, Report, ScopeNote, TotalsNote};
+use crate::report::{Cut, Folded, Input, PolicyNote, RegistryNote, Report, ScopeNote, TotalsNote};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -19,6 +19,10 @@ pub enum Event<'a> {
     /// A finding, told for the first time.
     Finding {
         finding: &'a Finding,
+    },
+    /// Findings that are told together.
+    Folded {
+        folded: &'a Folded,
     },
     /// A finding whose class or confidence rose.
     Update {
@@ -69,6 +73,9 @@ pub struct End<'a> {
     pub policy: Option<&'a PolicyNote>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<usize>,
+    /// What is not listed, because the report would be too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<&'a Cut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packets: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,7 +104,11 @@ pub fn write(report: &Report, mut writer: impl Write) -> io::Result<()> {
     for finding in &report.findings {
         json::write_line(&Event::Finding { finding }, &mut writer)?;
     }
+    for folded in &report.folded {
+        json::write_line(&Event::Folded { folded }, &mut writer)?;
+    }
     let end = End {
+        cut: report.cut.as_ref(),
         totals: Some(&report.totals),
         policy: report.policy.as_ref(),
         findings: Some(report.findings.len()),

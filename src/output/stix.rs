@@ -23,6 +23,10 @@ const MADE: &str = "2026-01-01T00:00:00.000Z";
 const TIMELESS: &str = "1970-01-01T00:00:00.000Z";
 /// Flows of a finding that are told as traffic.
 const MAX_FLOWS: usize = 16;
+/// Flows of all findings, with their addresses some 1.2 kB each.
+const MAX_ALL_FLOWS: usize = 16_000;
+/// Findings that are told, some 3 kB each: who takes indicators from a bundle takes no more.
+const MAX_INDICATORS: usize = 5000;
 
 /// Writes a report.
 ///
@@ -31,9 +35,11 @@ const MAX_FLOWS: usize = 16;
 pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
     let mut bundle = Bundle::default();
     let author = bundle.author();
-    for finding in report.findings.iter().filter(|finding| finding.class == Class::Suspicious) {
+    let suspicious = report.findings.iter().filter(|finding| finding.class == Class::Suspicious);
+    for finding in suspicious.take(MAX_INDICATORS) {
         bundle.add(report, finding, &author);
     }
+    bundle.note(report, &author);
     let ids: Vec<&str> = bundle.objects.keys().map(String::as_str).collect();
     let id = format!("bundle--{}", Uuid::new_v5(&OWN, ids.join(" ").as_bytes()));
     let objects: Vec<Value> = bundle.objects.into_values().collect();
@@ -44,11 +50,30 @@ pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
 #[derive(Default)]
 struct Bundle {
     objects: BTreeMap<String, Value>,
+    /// Flows that are told so far.
+    flows: usize,
 }
 
 impl Bundle {
     fn author(&mut self) -> String {
         self.own("identity", "gapwatch", MADE, MADE, None, json!({ "name": "gapwatch", "identity_class": "system" }))
+    }
+
+    /// What is missing here, so that nobody takes the bundle for all there is.
+    fn note(&mut self, report: &Report, author: &str) {
+        let suspicious = report.number(|_, class, _| class == Class::Suspicious);
+        if suspicious <= MAX_INDICATORS && report.folded.iter().all(|line| line.class != Class::Suspicious) {
+            return;
+        }
+        let listed = report.findings.iter().filter(|finding| finding.class == Class::Suspicious).count();
+        let content = format!(
+            "This bundle has the first {} of {}; the JSON report lists {} and tells the others together.",
+            crate::words::thousands(listed.min(MAX_INDICATORS) as u64),
+            crate::words::count(suspicious, "suspicious finding"),
+            crate::words::thousands(listed as u64),
+        );
+        let more = json!({ "content": content, "object_refs": [author] });
+        self.own("note", &content, MADE, MADE, Some(author), more);
     }
 
     fn add(&mut self, report: &Report, finding: &Finding, author: &str) {
@@ -60,7 +85,9 @@ impl Bundle {
         let key = format!("{who} {first} {}", finding.wireshark);
         let address = self.address(finding.address);
         let mut seen: Vec<String> = vec![address];
-        seen.extend(finding.flows.iter().take(MAX_FLOWS).flat_map(|flow| self.traffic(finding, flow)));
+        let told = finding.flows.len().min(MAX_FLOWS).min(MAX_ALL_FLOWS - self.flows);
+        self.flows += told;
+        seen.extend(finding.flows.iter().take(told).flat_map(|flow| self.traffic(finding, flow)));
         seen.sort_unstable();
         seen.dedup();
         let count = finding.flows_total.clamp(1, 999_999_999);
@@ -76,7 +103,6 @@ impl Bundle {
         let mut says: Vec<String> =
             reasons.iter().map(|reason| format!("{}: {}", reason.by, super::safe::text(&reason.says))).collect();
         // A bundle is to be read: of many flows it has the first, and says so.
-        let told = finding.flows.len().min(MAX_FLOWS);
         if finding.flows_total > told {
             says.push(format!("{told} of {} are in this bundle", crate::words::count(finding.flows_total, "flow")));
         }

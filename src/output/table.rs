@@ -5,7 +5,7 @@ use super::words::{self, Line};
 use crate::class::{Class, Evidence};
 use crate::finding::{Finding, Kind};
 use crate::frame::Timestamp;
-use crate::report::Report;
+use crate::report::{Folded, Report};
 use crate::words::{count, count_u64, thousands};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
@@ -28,6 +28,12 @@ const WIDE: u16 = 118;
 /// The least that a line of text is wrapped to.
 const NARROWEST: u16 = 60;
 
+/// Rows of a group: what a reader goes through on a terminal; and with every reason.
+const MAX_ROWS: usize = 300;
+const MAX_ROWS_VERBOSE: usize = 3000;
+/// Lines of findings that are told together.
+const MAX_FOLDED: usize = 50;
+
 /// A finding with its place in the report, from 1, as `gapwatch carve --finding` takes it.
 type Numbered<'a> = (usize, &'a Finding);
 
@@ -48,11 +54,15 @@ pub fn write(report: &Report, layout: Layout, mut writer: impl Write) -> io::Res
                 && (layout.show_allowed || !words::is_folded(finding))
         };
         let findings: Vec<Numbered> = numbered().filter(|(_, finding)| listed(finding)).collect();
-        page.group(&mut writer, &class.name().to_uppercase(), style_of(class), &findings)?;
+        let title = class.name().to_uppercase();
+        page.group(&mut writer, &title, style_of(class), &findings, |line| {
+            line.class == class && line.kind != Kind::Client
+        })?;
     }
     page.folded(&mut writer)?;
     let clients: Vec<Numbered> = numbered().filter(|(_, finding)| finding.kind == Kind::Client).collect();
-    page.group(&mut writer, "CLIENTS ON RESERVED SOURCE PORTS (no services)", Style::new().bold(), &clients)?;
+    let title = "CLIENTS ON RESERVED SOURCE PORTS (no services)";
+    page.group(&mut writer, title, Style::new().bold(), &clients, |line| line.kind == Kind::Client)?;
     page.totals(&mut writer)
 }
 
@@ -104,14 +114,45 @@ impl Page<'_> {
         writeln!(writer, "\n{} allowed by the policy (--show-allowed lists them)", count(folded, "finding"))
     }
 
-    fn group(&self, writer: &mut impl Write, title: &str, style: Style, findings: &[Numbered]) -> io::Result<()> {
-        if findings.is_empty() {
+    /// The findings of a group, and in a line each what is told together.
+    fn group(
+        &self,
+        writer: &mut impl Write,
+        title: &str,
+        style: Style,
+        findings: &[Numbered],
+        folded: impl Fn(&Folded) -> bool,
+    ) -> io::Result<()> {
+        let folded: Vec<&Folded> = self.report.folded.iter().filter(|line| folded(line)).collect();
+        if findings.is_empty() && folded.is_empty() {
             return Ok(());
         }
         writeln!(writer, "\n{}", self.paint(style, title))?;
-        writeln!(writer, "{}", self.table(findings))?;
+        let most = if self.layout.verbose { MAX_ROWS_VERBOSE } else { MAX_ROWS };
+        let shown = &findings[..findings.len().min(most)];
+        if !shown.is_empty() {
+            writeln!(writer, "{}", self.table(shown))?;
+        }
+        if findings.len() > shown.len() {
+            let more = count(findings.len() - shown.len(), "more finding");
+            let more_with = if self.layout.verbose { "" } else { "-v lists more, " };
+            writeln!(writer, "… and {more} of this group ({more_with}-o report.html or .json lists all)")?;
+        }
+        for line in folded.iter().take(MAX_FOLDED) {
+            writeln!(writer, "… and {}", words::folded(line))?;
+        }
+        if folded.len() > MAX_FOLDED {
+            let rest = &folded[MAX_FOLDED..];
+            let findings = rest.iter().map(|line| line.findings).sum();
+            writeln!(
+                writer,
+                "… and {} told together in {}",
+                count(findings, "more finding"),
+                count(rest.len(), "more line")
+            )?;
+        }
         if self.layout.verbose {
-            for (place, finding) in findings {
+            for (place, finding) in shown {
                 self.details(writer, *place, finding)?;
             }
         }

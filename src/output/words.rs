@@ -3,24 +3,21 @@
 
 use super::safe;
 use crate::class::{Class, Weight};
+use crate::conversation::State;
 use crate::finding::{Finding, Kind};
 use crate::frame::{FrameRef, Timestamp};
-use crate::report::{Report, Status};
+use crate::report::{Folded, Report, Status};
 use crate::words::{count, count_u64, thousands};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// `2 suspicious services, 1 scanner, 4 legacy RPC services, 7 custom services of which 3 unexplained`.
 #[must_use]
 pub fn conclusion(report: &Report) -> String {
-    let number = |class, kind| report.findings.iter().filter(|f| f.class == class && f.kind == kind).count();
+    let number = |class, kind| report.number(|k, c, _| c == class && k == kind);
     let unexplained = report
-        .findings
-        .iter()
-        .filter(|f| {
-            f.kind == Kind::Service && f.class == Class::Custom && f.state == crate::conversation::State::Unexplained
-        })
-        .count();
+        .number(|kind, class, state| kind == Kind::Service && class == Class::Custom && state == State::Unexplained);
     let custom = number(Class::Custom, Kind::Service);
     let mut parts = Vec::new();
     let mut add = |number: usize, noun: &str| {
@@ -38,6 +35,7 @@ pub fn conclusion(report: &Report) -> String {
         parts.push("unexplained".to_owned());
     }
     let new = report.findings.iter().filter(|finding| !finding.new.is_empty()).count();
+    let new = new + report.folded.iter().map(|line| line.new).sum::<usize>();
     if new > 0 {
         parts.push(format!("{new} new since the baseline"));
     }
@@ -139,6 +137,16 @@ pub fn tunnel(finding: &Finding) -> Option<String> {
     })
 }
 
+/// The end of a name that is too long to stand beside every frame; the list of inputs has it whole.
+fn short(name: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 120;
+    if name.len() <= LONGEST {
+        return Cow::Borrowed(name);
+    }
+    let from = (name.len() - LONGEST..name.len()).find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+    Cow::Owned(format!("…{}", &name[from..]))
+}
+
 /// `frame 3, 4`; with several inputs, each with its name.
 #[must_use]
 pub fn frames(report: &Report, frames: &[FrameRef]) -> String {
@@ -150,7 +158,8 @@ pub fn frames(report: &Report, frames: &[FrameRef]) -> String {
         .into_iter()
         .map(|(input, numbers)| {
             let name = match report.inputs.get(input as usize) {
-                Some(input) if report.inputs.len() > 1 => format!(" of {}", safe::text(&input.name)),
+                Some(input) if report.inputs.len() > 1 => format!(" of {}", safe::text(&short(&input.name))),
+                None if report.inputs.len() > 1 => " of an input that is not listed".to_owned(),
                 _ => String::new(),
             };
             format!("frame {}{name}", numbers.join(", "))
@@ -159,12 +168,79 @@ pub fn frames(report: &Report, frames: &[FrameRef]) -> String {
     parts.join("; ")
 }
 
+/// Names of a folded line that are shown where there is little room.
+const MAX_NAMES: usize = 4;
+
+/// Findings that are told together, in a line: `1,968 custom services over udp, unanswered: 10.0.0.5:817/udp, … and 1,964 more`.
+#[must_use]
+pub fn folded(line: &Folded) -> String {
+    let noun = match line.kind {
+        Kind::Service => "service",
+        Kind::Scanner => "scanner",
+        Kind::Client => "client",
+    };
+    let named: Vec<&str> = line.names.iter().take(MAX_NAMES).map(String::as_str).collect();
+    let more = match line.findings - named.len() {
+        0 => String::new(),
+        more => format!(" and {} more", thousands(more as u64)),
+    };
+    let tunnel = line.tunnel.map_or_else(String::new, |tunnel| format!(" in {tunnel}"));
+    let client = line.client.map_or_else(String::new, |client| format!(", all asked by {client}"));
+    let ports = match (line.kind, line.ports_total) {
+        (Kind::Scanner, _) => String::new(),
+        (_, ports) => format!(" with {}", count(ports, "port")),
+    };
+    format!(
+        "{} {}{tunnel} over {} told together, {} ({}){client}: {}{more}; {}{ports}, {}, {}, {}",
+        line.class,
+        count(line.findings, noun),
+        line.transport,
+        safe::text(&line.what),
+        line.evidence.join(", "),
+        named.join(", "),
+        count(line.addresses_total, "address"),
+        count(line.flows, "flow"),
+        count_u64(line.packets, "packet"),
+        bytes(line.bytes),
+    )
+}
+
+/// What the report does not list, in one sentence; `None` where it lists all.
+#[must_use]
+pub fn left_out(report: &Report) -> Option<String> {
+    let cut = report.cut.as_ref()?;
+    let mut parts = Vec::new();
+    if cut.findings > 0 {
+        parts.push(format!("{} told together", count(cut.findings, "finding")));
+    }
+    for (number, noun) in cut.parts() {
+        parts.push(format!("{} not listed", plural(number, noun)));
+    }
+    if cut.filters > 0 {
+        parts.push(format!("{} wider than the finding", count(cut.filters, "Wireshark filter")));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// As [`count`], of nouns that have more behind them.
+fn plural(number: usize, noun: &str) -> String {
+    match noun.split_once(' ').filter(|_| noun.starts_with("target") || noun.contains(" or ")) {
+        Some((first, rest)) if noun.starts_with("target") => format!("{} {rest}", count(number, first)),
+        Some(_) => format!("{} RPC programs or procedures", thousands(number as u64)),
+        None => count(number, noun),
+    }
+}
+
 /// A line of the account; `loud` stands before it and wants to be seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     pub loud: String,
     pub text: String,
 }
+
+/// Inputs that have a line of the account each, and where all are wanted.
+const MAX_INPUT_LINES: usize = 100;
+const MAX_INPUT_LINES_ALL: usize = 1000;
 
 /// Where every frame went, and how each input ended. Inputs that ended well are told one by one where `all` is wanted, or
 /// where there is one.
@@ -242,7 +318,18 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
             format!(": {packets} of flows {} not kept; about {flows} such flows (see --max-flows)", beyond.flows),
         );
     }
+    if let Some(left_out) = left_out(report) {
+        say("LISTED IN PART", format!(": {left_out}; the totals count all"));
+    }
+    // Of thousands of inputs the first that are worth a line.
+    let most = if all { MAX_INPUT_LINES_ALL } else { MAX_INPUT_LINES };
+    let mut told = 0;
     for input in &report.inputs {
+        let is_told = all || report.inputs.len() == 1 || input.status != Status::Complete || !input.notes.is_empty();
+        told += usize::from(is_told);
+        if told > most && is_told {
+            continue;
+        }
         if all || report.inputs.len() == 1 || input.status != Status::Complete || !input.notes.is_empty() {
             let problem =
                 input.problem.as_deref().map_or_else(String::new, |problem| format!(" — {}", safe::text(problem)));
@@ -263,6 +350,9 @@ pub fn account(report: &Report, all: bool) -> Vec<Line> {
         for (note, times) in &input.notes {
             say("", format!("  {} {note}", thousands(*times)));
         }
+    }
+    if told > most {
+        say("", format!("{} like these, which the JSON report lists", count(told - most, "more input")));
     }
     if let Some(policy) = &report.policy {
         say(

@@ -47,8 +47,14 @@ pub struct Targets {
     /// The first 1,024.
     pub addresses: Vec<IpAddr>,
     pub ports: Vec<u16>,
+    /// How many ports there are, where the list has not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports_total: Option<usize>,
     /// Services that accepted a connection; the first 1,024.
     pub open: Vec<String>,
+    /// How many of them there are, where the list has not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_total: Option<usize>,
 }
 
 /// A source and its fruitless conversations.
@@ -196,6 +202,8 @@ impl<'a> Scanner<'a> {
             addresses_total: addresses.len(),
             addresses: addresses.into_iter().take(MAX_LISTED).collect(),
             ports: ports.into_iter().collect(),
+            ports_total: None,
+            open_total: (open.len() > MAX_LISTED).then_some(open.len()),
             open: open
                 .iter()
                 .take(MAX_LISTED)

@@ -10,6 +10,7 @@ use super::metrics::Counters;
 use super::{LiveArgs, Message, Outside, TICK};
 use crate::baseline::Baseline;
 use crate::class::{Class, Confidence};
+use crate::cli::files::Kept;
 use crate::cli::outputs::{Format, Opened};
 use crate::cli::site::Known;
 use crate::cli::{Status, command_line};
@@ -114,12 +115,11 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Opens the files of the report, and is told how the interface was opened.
-    pub fn open(&mut self, kernel_filter: bool) -> anyhow::Result<()> {
+    /// Opens the files of the report, none of which is one of `kept`, and is told how the interface was opened.
+    pub fn open(&mut self, kernel_filter: bool, kept: &mut Kept) -> anyhow::Result<()> {
         self.kernel_filter = kernel_filter;
         if self.arguments.window.is_none() {
-            self.files =
-                self.arguments.outputs.open(&self.arguments.write.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+            self.files = self.arguments.outputs.open(kept, true)?;
         }
         Ok(())
     }

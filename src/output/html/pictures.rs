@@ -91,17 +91,21 @@ pub struct ClassTotal {
 
 impl ClassTotal {
     pub fn all(report: &Report) -> Vec<Self> {
-        let of = |class: Class| report.findings.iter().filter(move |finding| finding.class == class);
-        let all: u64 = report.findings.iter().map(|finding| finding.bytes).sum();
+        let bytes = |class: Class| -> u64 {
+            let listed = report.findings.iter().filter(|finding| finding.class == class).map(|finding| finding.bytes);
+            let folded = report.folded.iter().filter(|line| line.class == class).map(|line| line.bytes);
+            listed.chain(folded).sum()
+        };
+        let all: u64 = [Class::Suspicious, Class::LegacyRpc, Class::Custom].map(bytes).iter().sum();
         let mut x = 0;
         let classes = [Class::Suspicious, Class::LegacyRpc, Class::Custom].map(|class| {
-            let bytes: u64 = of(class).map(|finding| finding.bytes).sum();
+            let bytes = bytes(class);
             let share = u128::from(bytes) * u128::from(BAR) / u128::from(all.max(1));
             // What is there is seen, however little it is.
             let width = u64::try_from(share).unwrap_or(BAR).max(u64::from(bytes > 0) * 2);
             let total = ClassTotal {
                 name: class.name(),
-                findings: count(of(class).count(), "finding"),
+                findings: count(report.number(|_, of, _| of == class), "finding"),
                 bytes: words::bytes(bytes),
                 x,
                 width: width.min(BAR - x.min(BAR)),

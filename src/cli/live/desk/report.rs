@@ -76,6 +76,7 @@ impl Desk<'_> {
         for finding in report.findings.iter_mut().filter(|finding| finding.kind == Kind::Service) {
             finding.evidence.extend(self.process_of(finding));
         }
+        report.bound();
         report
     }
 
