@@ -61,8 +61,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
         evidence.push(Evidence {
             by: ENTROPY.id,
             class: Class::Suspicious,
-            // It measures the same bytes as the start does.
-            weight: if evidence.is_empty() { Weight::HINT } else { Weight::NOTE },
+            weight: if unknown().all(is_key_exchange) { Weight::NOTE } else { Weight::HINT },
             says: format!(
                 "{side} bytes have {:.2} bits of entropy each over {} bytes; random from {:.2} on, at least {MIN_ENTROPY_SAMPLE} bytes",
                 texture.entropy, texture.sample, texture.random_from
@@ -76,6 +75,18 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 
 /// Twice a hint: file sharing, games and private protocols encrypt from the first byte as well, so it makes no verdict alone.
 const FIRST_WEIGHT: Weight = Weight(20);
+
+/// Bytes of the first message of each side where peers that share files agree on a key: 96 of the key, up to 512 of padding
+/// (BitTorrent's Message Stream Encryption).
+const KEY_EXCHANGE: std::ops::RangeInclusive<usize> = 96..=608;
+
+/// Whether both sides begin as peers do that agree on a key: what follows is as evenly spread as it has to be.
+fn is_key_exchange(flow: &Conversation) -> bool {
+    let lengths: Vec<usize> = sides(flow).map(|(_, texture)| texture.first_len).collect();
+    flow.key.transport == Transport::Tcp
+        && lengths.len() == 2
+        && lengths.iter().all(|length| KEY_EXCHANGE.contains(length))
+}
 
 /// The most that statistical reasons weigh together: under what makes a verdict probable.
 const MOST_TOGETHER: u16 = 50;

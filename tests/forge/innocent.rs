@@ -63,7 +63,11 @@ fn innocent() -> Vec<Forged> {
     ];
     tape.tcp((1, 50_004), (2, 807), &ftp);
     // Peers of a file-sharing network that encrypt: keys of 96 bytes and padding.
-    tape.tcp((1, 50_005), (2, 808), &[(false, random(1, 96 + 102)), (true, random(2, 96 + 41))]);
+    tape.tcp(
+        (1, 50_005),
+        (2, 808),
+        &[(false, random(1, 96 + 302)), (true, random(2, 96 + 241)), (false, random(3, 500))],
+    );
     // A stray web request reaches an SSH server, which has greeted already and never answers it.
     let stray = text("GET / HTTP/1.1\r\nHost: 10.0.0.2:809\r\n\r\n");
     tape.tcp((1, 50_006), (2, 809), &[(true, text("SSH-2.0-OpenSSH_9.2\r\n")), (false, stray)]);
