@@ -77,7 +77,7 @@ pub fn evidence(flows: &[Conversation]) -> Vec<Evidence> {
 const FIRST_WEIGHT: Weight = Weight(20);
 
 /// Bytes of the first message of each side where peers that share files agree on a key: 96 of the key, up to 512 of padding
-/// (BitTorrent's Message Stream Encryption).
+/// (`BitTorrent`'s Message Stream Encryption).
 const KEY_EXCHANGE: std::ops::RangeInclusive<usize> = 96..=608;
 
 /// Whether both sides begin as peers do that agree on a key: what follows is as evenly spread as it has to be.

@@ -74,10 +74,9 @@ fn read(command: &[u8], at: usize, found: &mut Vec<Range<usize>>) {
         let name = text(word);
         let name = name.iter().rposition(|byte| b"/\\\x9c\"'".contains(byte)).map_or(name, |slash| &name[slash + 1..]);
         let rest = &words[place + 1..];
-        if name.eq_ignore_ascii_case(b"net") || name.eq_ignore_ascii_case(b"net.exe") {
-            if let Some(secret) = net(rest, &text) {
-                push(secret.start, secret.end);
-            }
+        let is_net = name.eq_ignore_ascii_case(b"net") || name.eq_ignore_ascii_case(b"net.exe");
+        if let Some(secret) = is_net.then(|| net(rest, &text)).flatten() {
+            push(secret.start, secret.end);
         }
         let Some((_, options)) =
             PROGRAMS.iter().find(|(names, _)| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)))
