@@ -380,8 +380,23 @@ fn counters_are_served_where_they_were_asked_for() {
     let Some(net) = Net::new() else { return };
     let watch = net.watch(&["-i", "gw0", "--metrics", "127.0.0.1:9817"]);
     net.talk(817, "id\n", "uid=0(root) gid=0(root)\n");
-    sleep(Duration::from_millis(1800));
-    let ask = "import urllib.request as r,urllib.error as e\nprint(r.urlopen('http://127.0.0.1:9817/metrics').read().decode())\ntry: r.urlopen('http://127.0.0.1:9817/else')\nexcept e.HTTPError as error: print(error.code)";
+    // The counters follow the findings in a while: asked again until they do.
+    let ask = r#"
+import time, urllib.error, urllib.request
+for _ in range(50):
+    time.sleep(0.3)
+    try:
+        text = urllib.request.urlopen('http://127.0.0.1:9817/metrics').read().decode()
+    except OSError:
+        continue
+    if 'gapwatch_findings{by="suspicious"} 1' in text:
+        break
+print(text)
+try:
+    urllib.request.urlopen('http://127.0.0.1:9817/else')
+except urllib.error.HTTPError as error:
+    print(error.code)
+"#;
     let output = net.command(1, &["python3", "-c", ask]).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (status, _, errors) = watch.end();
