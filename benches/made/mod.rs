@@ -1,6 +1,7 @@
 //! The capture that the benchmarks read: frames of 350 bytes on average between many hosts, all of it from one formula, so
 //! that every machine measures the same bytes.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// Which frames are in scope.
@@ -36,6 +37,8 @@ pub fn write(kind: Kind, frames: u64, mut writer: impl Write) -> io::Result<()> 
     header.extend(262_144u32.to_le_bytes());
     header.extend(1u32.to_le_bytes());
     writer.write_all(&header)?;
+    // What each direction of a conversation has sent: its bytes follow each other, from a number of its own.
+    let mut sent: HashMap<(u64, u16, bool), u32> = HashMap::new();
     let noise: Vec<u8> = (0..2048).map(|n| mixed(n) as u8).collect();
     for number in 0..frames {
         let conversation = mixed(number) % CONVERSATIONS;
@@ -70,7 +73,11 @@ pub fn write(kind: Kind, frames: u64, mut writer: impl Write) -> io::Result<()> 
         frame.extend(ends[1].0);
         frame.extend(ends[0].1.to_be_bytes());
         frame.extend(ends[1].1.to_be_bytes());
-        frame.extend((number as u32).wrapping_mul(1000).to_be_bytes());
+        let sequence = sent
+            .entry((conversation, port, reply))
+            .or_insert_with(|| mixed(conversation * 2 + u64::from(reply)).rotate_left(17) as u32);
+        frame.extend(sequence.to_be_bytes());
+        *sequence = sequence.wrapping_add(payload.len() as u32);
         frame.extend([0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
         frame.extend(payload);
         let micros = number * 20;
